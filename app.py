@@ -1,0 +1,164 @@
+"""Composition root: settings → seams → the assistant. `python app.py COMMAND` is the contract others script against."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from assistant.settings import FlowSettings, Settings
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The parts of one data folder, each built when first used. Only this class knows the adapters."""
+
+    settings: Settings
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.data
+
+    @cached_property
+    def database(self) -> Any:
+        from knowledge.records.database import Database
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return Database(self.settings.database_url or f"sqlite:///{self.folder / 'heshi.db'}")
+
+    @cached_property
+    def materials(self) -> Any:
+        from assistant.fixed_texts import load_fixed_texts
+        from knowledge.records.materials import Materials
+
+        materials = Materials(self.database)
+        load_fixed_texts(materials, HERE / "knowledge" / "replies")
+        return materials
+
+    @cached_property
+    def log(self) -> Any:
+        from assistant.log import Log
+
+        heads = self.settings.heads or self.folder / "heads.log"
+        return Log(self.database, heads, self.folder / "keys" / "log.key")
+
+    @cached_property
+    def embedder(self) -> Any:
+        name = self.settings.embedder
+        if self.settings.embedding_base_url:
+            from knowledge.embedding.endpoint import EndpointEmbedder
+
+            return EndpointEmbedder(self.settings.embedding_base_url, self.settings.embedding_api_key, name)
+        if name == "e5":
+            from knowledge.embedding.e5 import E5
+
+            return E5(self.settings.cache)
+        from knowledge.embedding.sentence import SentenceModel
+
+        return SentenceModel(name)
+
+    @cached_property
+    def library(self) -> Any:
+        from knowledge.index.vectors import Vectors
+        from knowledge.library import Library
+        from knowledge.retrieval.words import Words
+
+        return Library(self.materials, self.embedder, Vectors(self.folder / "chroma"), Words())
+
+    @cached_property
+    def bare_search(self) -> Any:
+        """Search without its trained models, for training them."""
+        from knowledge.retrieval.search import Search
+
+        return Search(self.library, models=None)
+
+    @cached_property
+    def search(self) -> Any:
+        from knowledge.retrieval.search import Models, Search
+
+        reranker = None
+        if self.settings.reranker:
+            from knowledge.embedding.sentence import CrossEncoderReranker
+
+            reranker = CrossEncoderReranker(self.settings.reranker)
+        return Search(self.library, Models.load(), reranker)
+
+    @cached_property
+    def screen(self) -> Any:
+        from guardrails.screening import Screen
+
+        return Screen.load(allowed_contacts=self.contacts)
+
+    @property
+    def contacts(self) -> tuple[str, ...]:
+        from assistant.flow import contacts
+
+        return contacts(self.materials.all_facts())
+
+    @cached_property
+    def router(self) -> Any:
+        from assistant.routing import Router
+
+        return Router.load()
+
+    @cached_property
+    def known_products(self) -> Callable[[], Any]:
+        from assistant.known_products import KnownProducts
+
+        return KnownProducts(self.library).index
+
+    @cached_property
+    def writer(self) -> Any:
+        settings = self.settings
+        if not (settings.llm_base_url and settings.llm_model):
+            return None
+        from assistant.answer.llm import ModelWriter
+
+        return ModelWriter(settings.llm_base_url, settings.llm_api_key, settings.llm_model, settings.llm_timeout)
+
+    @cached_property
+    def assistant(self) -> Any:
+        from assistant.assistant import Assistant
+        from assistant.flow import Parts
+        from assistant.replies import Replies
+
+        parts = Parts(
+            router=self.router,
+            search=self.search,
+            screen=self.screen,
+            replies=Replies(self.materials),
+            log=self.log,
+            settings=FlowSettings(),
+            versions=self.versions,
+            known_products=self.known_products,
+            writer=self.writer,
+        )
+        return Assistant(parts, self.materials)
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """What answers, by name and hash: embedder, models, rules, prompts."""
+        return {"embedder": self.embedder.name, "policy": self.screen.version, **_file_hashes()}
+
+
+def _file_hashes() -> dict[str, str]:
+    """Short hashes of the data that shape an answer."""
+    named = {
+        "ranker": HERE / "knowledge" / "retrieval" / "ranker.json",
+        "answerable": HERE / "knowledge" / "retrieval" / "answerable.json",
+        "synonyms": HERE / "knowledge" / "retrieval" / "synonyms.yaml",
+    }
+    named |= {f"prompt:{path.stem}": path for path in sorted((HERE / "prompts").glob("*.md"))}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in named.items() if path.exists()}
+
+
+if __name__ == "__main__":
+    from assistant.commands import main
+
+    sys.exit(main(sys.argv[1:], Installation))

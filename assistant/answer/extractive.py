@@ -1,0 +1,233 @@
+"""The default answer: composed of approved sentences, so that it reads like an answer and invents nothing.
+
+Every word of the body stands in a cited passage, its title, its headings or its table's column names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from assistant.turn import Citation, Draft, Passage
+from knowledge.records.materials import Materials
+from knowledge.retrieval.query import Query, gives
+from knowledge.retrieval.search import Found, Hit
+from knowledge.retrieval.tiers import fit
+from knowledge.retrieval.words import Words, bigrams, overlap, plain
+
+SENTENCE = re.compile(r"[^。！？!?；;\n]*[。！？!?；;\n]+|[^。！？!?；;\n]+$")
+GENERIC = re.compile(r"^(?:项目|事项|要素|内容|名称|类别|种类|序号|编号|栏目|要点|指标|条目|说明|分类|类型|品种|业务|业务类型|业务名称|no\.?|item)$")
+SUBJECTLESS = re.compile(r"^(?:其|该|此|上述|前述|这|它|但|不过|同时|此外|另外|如|若|其中|因此)")
+TEXT_LIMIT = 230
+LIST_LIMIT = 520
+BODY_LIMIT = 620
+ROWS_LIMIT = 10
+SUPPORT = 0.45
+FLOOR = 0.30
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One piece of an answer: what is said, the passage it comes from, and the verbatim words it rests on."""
+
+    said: str
+    passage: Passage
+    quote: str
+
+
+def compose(found: Sequence[Found], materials: Materials, words: Words) -> Draft:
+    """One answer to each question found (usually one), sources marked; at least one hit is required."""
+    blocks: list[Block] = []
+    for one in found:
+        for block in _blocks(one, materials, words):
+            if all(block.passage.id != other.passage.id for other in blocks):
+                blocks.append(block)
+    return assemble(blocks)
+
+
+def assemble(blocks: Sequence[Block]) -> Draft:
+    """Join blocks into a draft with one citation per passage and a mark at the end of each block."""
+    body, marks = "", []
+    citations: dict[str, Citation] = {}
+    for block in blocks:
+        if block.passage.id not in citations:
+            citations[block.passage.id] = cite(block.passage, block.quote)
+        body += ("\n" if body else "") + block.said
+        marks.append((len(body), list(citations).index(block.passage.id)))
+    evidence = tuple({block.passage.id: block.passage for block in blocks}.values())
+    return Draft(body=body, citations=tuple(citations.values()), marks=tuple(marks), evidence=evidence)
+
+
+def cite(passage: Passage, quote: str) -> Citation:
+    """The source of words taken verbatim from a passage."""
+    return Citation(
+        document=passage.document,
+        version=passage.version,
+        title=passage.title,
+        effective_from=passage.effective_from,
+        passage=passage.id,
+        quote=quote,
+    )
+
+
+def _blocks(found: Found, materials: Materials, words: Words) -> list[Block]:
+    chosen = _chosen(found, materials, words)
+    shared = _subject(chosen)
+    blocks: list[Block] = []
+    size = 0
+    for index, passage in enumerate(chosen):
+        block = _say(passage, found.query, words, alone=len(chosen) == 1)
+        if blocks and size + len(block.said) > BODY_LIMIT:
+            break
+        if index == 0 and shared and plain(shared) not in plain(block.said):
+            block = Block(f"{shared}\n{block.said}" if len(chosen) > 1 else f"{shared} {block.said}", block.passage, block.quote)
+        blocks.append(block)
+        size += len(block.said)
+    return blocks
+
+
+def _chosen(found: Found, materials: Materials, words: Words) -> list[Passage]:
+    """The best passage, the rows that belong with it, and what supports it nearly as well."""
+    first = found.hits[0]
+    chosen = [first.passage]
+    if first.passage.form == "row":
+        chosen = _rows(first, found.query, materials, words)
+    for hit in found.hits[1:6]:
+        if hit.probability < max(FLOOR, SUPPORT * first.probability) or len(chosen) >= 3 + (len(chosen) > 3):
+            break
+        known = {passage.id for passage in chosen}
+        if hit.passage.id not in known and not _repeats(hit.passage, chosen) and _belongs(hit, first):
+            chosen.append(hit.passage)
+    return chosen
+
+
+def _belongs(hit: Hit, first: Hit) -> bool:
+    """Support comes from the same document, or from another that is as probable and not another product's sheet."""
+    if hit.passage.document == first.passage.document:
+        return True
+    other_product = hit.passage.product is not None or first.passage.product is not None
+    return not other_product and hit.probability >= 0.8 * first.probability
+
+
+def _rows(first: Hit, query: Query, materials: Materials, words: Words) -> list[Passage]:
+    """The rows of the table that the question asks about: one when it names a row, the tiers when it names none."""
+    around = materials.neighbours(first.key, ROWS_LIMIT, ROWS_LIMIT)
+    table = [
+        passage
+        for passage in around.values()
+        if passage.form == "row" and passage.table == first.passage.table and passage.heading == first.passage.heading
+    ]
+    if len(table) > ROWS_LIMIT or len(table) == 1:
+        return [first.passage]
+    best = _match(first.passage, query, words)
+    kept = [row for row in table if _columns(row) == _columns(first.passage) and _match(row, query, words) >= best]
+    if query.quantities:
+        fitting = [row for row in kept if fit(query.quantities, row.text) == 1]
+        kept = fitting or kept
+    return kept if any(row.id == first.passage.id for row in kept) else [first.passage]
+
+
+def _columns(passage: Passage) -> tuple[str, ...]:
+    return tuple(name for name, _ in passage.columns)
+
+
+def _match(row: Passage, query: Query, words: Words) -> float:
+    """How much of the question stands in the cells of a row, its column names aside."""
+    cells = set(words.terms(" ".join(cell for _, cell in row.columns)))
+    if len(row.columns) <= 1:
+        cells = set(words.terms(row.text))
+    return sum(weight for unit, weight in zip(query.units, query.weights, strict=True) if unit.terms & cells)
+
+
+def _repeats(passage: Passage, chosen: Sequence[Passage]) -> bool:
+    return any(overlap(bigrams(passage.text), bigrams(other.text)) > 0.75 for other in chosen)
+
+
+def _subject(chosen: Sequence[Passage]) -> str:
+    """What the answer is about, said first when all of it is about one product."""
+    products = {passage.product.name for passage in chosen if passage.product is not None}
+    if len(products) == 1 and all(passage.product is not None for passage in chosen):
+        name = products.pop()
+        return f"{name}："
+    return ""
+
+
+def _say(passage: Passage, query: Query, words: Words, *, alone: bool) -> Block:
+    if passage.form == "row":
+        return Block(_say_row(passage, alone=alone), passage, passage.text)
+    if passage.form in ("list", "steps"):
+        said = _shorten_list(passage.text, query, words)
+        return Block(said, passage, _verbatim(said, passage.text))
+    said = _shorten(passage.text, query, words)
+    return Block(said, passage, said)
+
+
+def _say_row(passage: Passage, *, alone: bool) -> str:
+    """A table row in words: its first cell names it, the others follow with their column."""
+    pairs = [(name, cell) for name, cell in passage.columns if cell]
+    if not pairs:
+        return passage.text
+    if len(pairs) == 1:
+        said = f"{pairs[0][0]}：{pairs[0][1]}"
+    else:
+        (name, cell), rest = pairs[0], pairs[1:]
+        lead = cell if not name or GENERIC.match(plain(name)) else f"{name}{cell}" if len(name) <= 8 else cell
+        if len(rest) == 1:
+            said = f"{lead}：{rest[0][1]}" if GENERIC.match(plain(rest[0][0])) else f"{lead}：{rest[0][0]}{rest[0][1]}"
+        else:
+            said = f"{lead}：" + "；".join(f"{column}{value}" if value else "" for column, value in rest)
+    return said if alone else f"- {said}"
+
+
+def _sentences(text: str) -> list[str]:
+    return [match[0] for match in SENTENCE.finditer(text) if match[0].strip()]
+
+
+def _score(sentence: str, query: Query, words: Words) -> float:
+    """How well one sentence answers: the units it holds, the kind of fact it gives, the tier it fits."""
+    terms = set(words.terms(sentence))
+    total = sum(query.weights) or 1.0
+    held = sum(weight for unit, weight in zip(query.units, query.weights, strict=True) if unit.terms & terms) / total
+    given = len(query.asks & gives(plain(sentence))) / (len(query.asks) or 1)
+    return held + 0.4 * given + 0.5 * fit(query.quantities, sentence)
+
+
+def _shorten(text: str, query: Query, words: Words) -> str:
+    """A run of whole sentences around the one that answers best, at most TEXT_LIMIT characters."""
+    if len(text) <= TEXT_LIMIT:
+        return text.strip()
+    sentences = _sentences(text)
+    scores = [_score(sentence, query, words) for sentence in sentences]
+    low = high = max(range(len(sentences)), key=lambda i: scores[i])
+    size = len(sentences[low])
+    if low > 0 and SUBJECTLESS.match(sentences[low].strip()) and size + len(sentences[low - 1]) <= TEXT_LIMIT:
+        low -= 1
+        size += len(sentences[low])
+    while True:
+        options = [i for i in (low - 1, high + 1) if 0 <= i < len(sentences)]
+        options = [i for i in options if size + len(sentences[i]) <= TEXT_LIMIT]
+        if not options:
+            return "".join(sentences[low : high + 1]).strip()
+        best = max(options, key=lambda i: (scores[i], i > high))
+        size += len(sentences[best])
+        low, high = min(low, best), max(high, best)
+
+
+def _shorten_list(text: str, query: Query, words: Words) -> str:
+    """The introduction and its items; when they are too long, the items that answer, in their order."""
+    if len(text) <= LIST_LIMIT:
+        return text.strip()
+    lines = text.strip().split("\n")
+    scores: Mapping[int, float] = {i: _score(line, query, words) for i, line in enumerate(lines)}
+    kept, size = {0}, len(lines[0])
+    for i in sorted(range(1, len(lines)), key=lambda i: -scores[i]):
+        if size + len(lines[i]) <= LIST_LIMIT:
+            kept.add(i)
+            size += len(lines[i]) + 1
+    return "\n".join(lines[i] for i in sorted(kept))
+
+
+def _verbatim(said: str, text: str) -> str:
+    """The words of `said` as one verbatim piece of `text`: all of it, or its first line when lines were left out."""
+    return said if said in text else said.split("\n")[0]

@@ -1,0 +1,1 @@
+"""Ways a customer reaches the assistant: HTTP API, customer page, OpenAI-compatible interface."""

@@ -1,0 +1,360 @@
+"""One turn, from a message to a released reply. Read `answer` top to bottom.
+
+Nothing is released that was not screened as a whole and made durable in the log. A step that raises hands over to a
+person; if even that cannot be logged, nothing leaves and the channel says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from assistant import record
+from assistant.answer import suggest
+from assistant.answer.extractive import compose
+from assistant.log import Log, new_id
+from assistant.question import Readings, parts, readings
+from assistant.replies import Replies
+from assistant.settings import FlowSettings
+from assistant.turn import (
+    Asked,
+    Customer,
+    Draft,
+    Finding,
+    Intent,
+    Message,
+    Outcome,
+    Product,
+    Reply,
+    Routing,
+    Suitability,
+    Verdict,
+)
+from assistant.watch import Watch
+from guardrails import notices, personal_data, suitability
+from guardrails.products import ProductIndex
+from guardrails.screening import Screen
+from knowledge.library import View
+from knowledge.retrieval.search import Found, Hit, Search
+
+FIXED: Mapping[Intent, tuple[str, Outcome]] = {
+    "advice": ("refuse_advice", "refuse"),
+    "illegal": ("refuse_illegal", "refuse"),
+    "attack": ("refuse_attack", "refuse"),
+    "out_of_scope": ("refuse_scope", "refuse"),
+    "complaint": ("complaint", "handoff"),
+    "human": ("human", "handoff"),
+    "fraud": ("fraud", "handoff"),
+    "distress": ("distress", "handoff"),
+}
+CARE_FIRST: frozenset[Intent] = frozenset({"distress", "fraud", "human", "complaint"})
+YIELDING: frozenset[Intent] = frozenset({"advice", "out_of_scope", "smalltalk", "illegal", "attack"})
+
+
+class Router(Protocol):
+    """Says what a message wants."""
+
+    def route(self, text: str, history: Sequence[Message] = ()) -> Routing: ...
+
+
+class Writer(Protocol):
+    """A language model that drafts from fenced passages; None when it could not."""
+
+    name: str
+
+    def draft(self, question: str, history: Sequence[Message], hits: Sequence[Hit]) -> Draft | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The seams of a turn, built once by app.py."""
+
+    router: Router
+    search: Search
+    screen: Screen
+    replies: Replies
+    log: Log
+    settings: FlowSettings
+    versions: Mapping[str, str]
+    known_products: Callable[[], ProductIndex]
+    writer: Writer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the assistant would say, before the last checks, and all that shaped it."""
+
+    outcome: Outcome
+    intent: Intent
+    draft: Draft
+    suggestions: tuple[str, ...] = ()
+    products: tuple[Product, ...] = ()
+    decisions: tuple[Suitability, ...] = ()
+    filled: tuple[str, ...] = ()
+    trace: Mapping[str, Any] = field(default_factory=dict)
+
+
+def answer(asked: Asked, parts: Parts, facts: Mapping[str, Any], *, live: bool) -> Reply:
+    """The whole turn. `facts` are the firm's; `live` says that `asked.today` is the real day. Raises NotLogged."""
+    watch = Watch()
+    turn, conversation = new_id(), asked.conversation or new_id()
+    asked = masked(asked, facts)
+    found: tuple[Finding, ...] = ()
+    try:
+        proposal, found = propose(asked, parts, facts, turn, watch, live=live)
+        proposal, withheld = checked(proposal, asked, parts, facts, watch)
+    except Exception as error:  # noqa: BLE001 - whatever a step raises, a person takes over
+        proposal, withheld = failed(asked, parts, facts, error), ()
+        found = (*found, _check_failed(error))
+    reply = compose_reply(proposal, asked, turn, conversation, (*found, *withheld), watch)
+    parts.log.append(
+        conversation, "turn", record.turn(asked, reply, proposal, parts.versions, watch), turn=turn
+    )
+    return reply
+
+
+def masked(asked: Asked, facts: Mapping[str, Any]) -> Asked:
+    """The message and its history with personal data masked; nothing later ever sees the raw text."""
+    allowed = contacts(facts)
+    history = tuple(Message(m.role, personal_data.mask(m.content, allowed=allowed)) for m in asked.history)
+    return replace(asked, text=personal_data.mask(asked.text, allowed=allowed), history=history)
+
+
+def propose(
+    asked: Asked, parts: Parts, facts: Mapping[str, Any], turn: str, watch: Watch, *, live: bool
+) -> tuple[Proposal, tuple[Finding, ...]]:
+    """What to say: input checks, intent, fixed path or retrieval, draft."""
+    if facts.get("switch") == "on":
+        return fixed("switch", "handoff", Routing("human", 1.0, "总开关已打开"), asked, parts, facts, turn), ()
+    with watch("input"):
+        verdict = parts.screen.screen_input(asked.text)
+    with watch("route"):
+        routing = parts.router.route(asked.text, asked.history)
+    if routing.intent in CARE_FIRST:
+        slot, outcome = FIXED[routing.intent]
+        return fixed(slot, outcome, routing, asked, parts, facts, turn), verdict.findings
+    if verdict.action == "block":
+        routing = Routing("attack", 1.0, "输入检查拦截")
+        return fixed("refuse_attack", "refuse", routing, asked, parts, facts, turn), verdict.findings
+    with watch("retrieve"):
+        view = parts.search.library.view(asked.today, live=live)
+        means = readings(asked.text, asked.history, parts.search.library.words)
+        results = retrieve(asked, means, parts, view)
+    return choose(asked, routing, results, view, parts, facts, turn, watch), verdict.findings
+
+
+def choose(
+    asked: Asked,
+    routing: Routing,
+    results: tuple[Found, ...],
+    view: View,
+    parts: Parts,
+    facts: Mapping[str, Any],
+    turn: str,
+    watch: Watch,
+) -> Proposal:
+    """Fixed text or an answer from the materials, by intent and by how well the materials answer."""
+    limits = parts.settings
+    best = max((found.answerable for found in results), default=0.0)
+    if routing.intent in FIXED and not (
+        routing.intent in YIELDING and routing.confidence < limits.sure_intent and best >= limits.sure_answer
+    ):
+        slot, outcome = FIXED[routing.intent]
+        return fixed(slot, outcome, routing, asked, parts, facts, turn)
+    if routing.intent == "smalltalk" and best < limits.sure_answer:
+        slot = "thanks" if "谢" in asked.text or "再见" in asked.text else "smalltalk"
+        return fixed(slot, "answer", routing, asked, parts, facts, turn)
+    threshold = limits.sure_answer if routing.intent == "personal" else limits.answerable
+    good = tuple(found for found in results if found.answerable >= threshold)
+    if good and _refused_product(good[0], asked):
+        return fixed("refuse_product", "refuse", routing, asked, parts, facts, turn)
+    good = tuple(allowed for found in good if (allowed := _allowed(found, asked)).hits)
+    if not good:
+        slot, outcome = ("personal", "answer") if routing.intent == "personal" else ("not_found", "refuse")
+        proposal = fixed(slot, outcome, routing, asked, parts, facts, turn)
+        nearest = suggest.nearest(results) if slot == "not_found" else ()
+        return replace(
+            proposal,
+            suggestions=(*nearest, *proposal.suggestions)[:3],
+            trace={**proposal.trace, **record.found(results)},
+        )
+    with watch("draft"):
+        draft = written(asked, good, parts)
+    products = _products(draft)
+    return Proposal(
+        outcome="answer",
+        intent=routing.intent if routing.intent not in YIELDING else "education",
+        draft=draft,
+        suggestions=suggest.follow_ups(good, draft),
+        products=products,
+        decisions=tuple(_decide(asked.customer, product, asked) for product in products),
+        trace={"routing": record.routing(routing), **record.found(results)},
+    )
+
+
+def retrieve(asked: Asked, means: Readings, parts_of_turn: Parts, view: View) -> tuple[Found, ...]:
+    """What the materials hold for the message: one result, or one for each question of a double message."""
+    search, limits = parts_of_turn.search, parts_of_turn.settings
+    whole = search.find(means.texts, view, elliptical=means.elliptical)
+    asked_parts = parts(asked.text)
+    if len(asked_parts) < 2:
+        return (whole,)
+    split = [search.find(_with_subject(part, asked_parts[0]), view) for part in asked_parts[: limits.most_parts]]
+    answered = [found for found in split if found.answerable >= limits.answerable]
+    passages = {found.hits[0].passage.id for found in answered}
+    return tuple(answered) if len(passages) > 1 else (whole,)
+
+
+def written(asked: Asked, found: Sequence[Found], parts_of_turn: Parts) -> Draft:
+    """A draft by the language model when there is one and it kept to the rules, else composed of approved sentences."""
+    search = parts_of_turn.search
+    if parts_of_turn.writer is not None:
+        hits = [hit for one in found for hit in one.hits[:5]]
+        draft = parts_of_turn.writer.draft(asked.text, asked.history, hits)
+        if draft is not None:
+            return draft
+    return compose(found, search.library.materials, search.library.words)
+
+
+def checked(
+    proposal: Proposal, asked: Asked, parts_of_turn: Parts, facts: Mapping[str, Any], watch: Watch
+) -> tuple[Proposal, tuple[Finding, ...]]:
+    """The proposal with its notices, if the whole text passes; otherwise an approved text that does."""
+    with watch("screen"):
+        proposal = with_notices(proposal, asked)
+        verdict = screened(proposal, asked, parts_of_turn)
+    if verdict.action == "allow":
+        return proposal, ()
+    withheld = tuple(replace(finding, on="draft") for finding in verdict.findings)
+    slot: tuple[str, Outcome] = ("not_found", "refuse")
+    if verdict.action == "handoff" or proposal.draft.writer == "fixed":
+        slot = ("check_failed", "handoff")
+    routing = Routing(proposal.intent, 1.0, "草稿未通过审查")
+    instead = fixed(*slot, routing, asked, parts_of_turn, facts, "")
+    instead = replace(instead, trace={**proposal.trace, "withheld": proposal.draft.body})
+    instead = with_notices(instead, asked)
+    with watch("screen"):
+        second = screened(instead, asked, parts_of_turn)
+    if second.action != "allow":
+        raise RuntimeError(f"fixed text {slot[0]} does not pass the screening: {second.findings}")
+    return instead, withheld
+
+
+def with_notices(proposal: Proposal, asked: Asked) -> Proposal:
+    """The proposal with the disclosures its kind, products and customer require."""
+    needed = notices.required(
+        intent=proposal.intent,
+        outcome=proposal.outcome,
+        body=proposal.draft.body,
+        products=proposal.products,
+        decisions=proposal.decisions,
+        speaker="assistant",
+        known_customer=asked.customer is not None,
+    )
+    return replace(proposal, draft=replace(proposal.draft, notices=tuple(notice.text for notice in needed)))
+
+
+def screened(proposal: Proposal, asked: Asked, parts_of_turn: Parts) -> Verdict:
+    """The verdict on all that would leave."""
+    draft = proposal.draft
+    evidence = (*draft.evidence, *proposal.filled, *draft.notices, *(c.title for c in draft.citations))
+    return parts_of_turn.screen.screen(
+        "\n".join((draft.body, *draft.notices)),
+        speaker="assistant",
+        customer=asked.customer,
+        products=proposal.products,
+        passages=evidence,
+        initiative="customer",
+        today=asked.today,
+        known_products=parts_of_turn.known_products(),
+    )
+
+
+def fixed(
+    slot: str,
+    outcome: Outcome,
+    routing: Routing,
+    asked: Asked,
+    parts_of_turn: Parts,
+    facts: Mapping[str, Any],
+    turn: str,
+) -> Proposal:
+    """An approved fixed text, filled from the records."""
+    values = {name: str(value) for name, value in facts.items() if isinstance(value, str | int)}
+    text = parts_of_turn.replies.fixed(slot, asked.today, values | ({"ticket": ticket(turn)} if turn else {}))
+    trace = {"routing": record.routing(routing), "slot": slot}
+    return Proposal(outcome, routing.intent, text.draft, text.suggestions, filled=text.filled, trace=trace)
+
+
+def failed(asked: Asked, parts_of_turn: Parts, facts: Mapping[str, Any], error: Exception) -> Proposal:
+    """A person takes over because a step raised. Its text is approved and was screened when it was loaded."""
+    routing = Routing("human", 1.0, f"{type(error).__name__}")
+    proposal = fixed("check_failed", "handoff", routing, asked, parts_of_turn, facts, "")
+    return replace(proposal, trace={**proposal.trace, "error": f"{type(error).__name__}: {error}"})
+
+
+def compose_reply(
+    proposal: Proposal, asked: Asked, turn: str, conversation: str, findings: tuple[Finding, ...], watch: Watch
+) -> Reply:
+    """The reply as it leaves: body, sources, notices."""
+    draft = proposal.draft
+    titles = tuple(dict.fromkeys(c.title for c in draft.citations)) if draft.writer != "fixed" else ()
+    sources = "来源：" + "".join(f"《{title}》" for title in titles) if titles else ""
+    return Reply(
+        turn=turn,
+        conversation=conversation,
+        outcome=proposal.outcome,
+        intent=proposal.intent,
+        text="\n".join(part for part in (draft.body, sources, *draft.notices) if part),
+        body=draft.body,
+        notices=draft.notices,
+        citations=draft.citations if draft.writer != "fixed" else (),
+        marks=draft.marks,
+        findings=findings,
+        suggestions=proposal.suggestions,
+        products=proposal.products,
+        ms=watch.ms(),
+    )
+
+
+def contacts(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The firm's own numbers, which are never masked."""
+    return tuple(str(value) for value in (*facts.get("allowed_contacts", ()), facts.get("hotline")) if value)
+
+
+def ticket(turn: str) -> str:
+    """The number a customer quotes for a complaint."""
+    return f"TS-{turn[:10].upper()}"
+
+
+def _with_subject(part: str, first: str) -> tuple[str, ...]:
+    return (part,) if part == first else (part, f"{first} {part}")
+
+
+def _products(draft: Draft) -> tuple[Product, ...]:
+    found = {passage.product.code: passage.product for passage in draft.evidence if passage.product is not None}
+    return tuple(found.values())
+
+
+def _decide(customer: Customer | None, product: Product, asked: Asked) -> Suitability:
+    return suitability.decide(customer, product, initiative="customer", today=asked.today)
+
+
+def _refused_product(found: Found, asked: Asked) -> bool:
+    product = found.hits[0].passage.product
+    return product is not None and _decide(asked.customer, product, asked).decision == "forbidden"
+
+
+def _allowed(found: Found, asked: Asked) -> Found:
+    """The result without passages of products this customer may not be told about."""
+
+    def may(hit: Hit) -> bool:
+        product = hit.passage.product
+        return product is None or _decide(asked.customer, product, asked).decision != "forbidden"
+
+    return replace(found, hits=tuple(hit for hit in found.hits if may(hit)))
+
+
+def _check_failed(error: Exception) -> Finding:
+    return Finding("check_failed", "handoff", f"{type(error).__name__}", "内部流程：检查失败即转人工", (0, 0), "draft")

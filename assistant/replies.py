@@ -1,0 +1,75 @@
+"""Fixed texts: approved documents with a slot, filled with facts of the firm. A line whose fact is unknown is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from assistant.answer.extractive import cite
+from assistant.turn import Draft
+from knowledge.records.materials import Materials, searchable
+
+VARIABLE = re.compile(r"\{([a-z_]+)\}")
+BUTTONS = "按钮"
+NEUTRAL_FIRM = "本公司"
+
+
+class MissingReply(LookupError):
+    """No approved, effective text stands in this slot today."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedReply:
+    """A fixed text ready to be screened, its buttons, and the values that were filled in (they count as evidence)."""
+
+    draft: Draft
+    suggestions: tuple[str, ...]
+    filled: tuple[str, ...]
+
+
+class Replies:
+    """Reads slots from the records, so that an edited and approved text is used from the next turn on."""
+
+    def __init__(self, materials: Materials) -> None:
+        self._materials = materials
+        self._generation = -1
+        self._slots: dict[tuple[str, date], tuple[str, tuple[str, ...], Draft]] = {}
+
+    def fixed(self, slot: str, today: date, values: Mapping[str, str | None]) -> FixedReply:
+        """The text of a slot on a day. Raises MissingReply when none is approved and effective."""
+        template, buttons, draft = self._template(slot, today)
+        facts = {"firm": NEUTRAL_FIRM} | {name: value for name, value in values.items() if value}
+        lines, filled = [], []
+        for line in template.splitlines():
+            names = VARIABLE.findall(line)
+            if all(name in facts for name in names):
+                lines.append(VARIABLE.sub(lambda match: str(facts[match[1]]), line))
+                filled += [str(facts[name]) for name in names]
+        body = "\n".join(lines)
+        return FixedReply(Draft(body, draft.citations, (), draft.evidence, "fixed"), buttons, tuple(filled))
+
+    def _template(self, slot: str, today: date) -> tuple[str, tuple[str, ...], Draft]:
+        generation = self._materials.generation()
+        if generation != self._generation:
+            self._slots.clear()
+            self._generation = generation
+        known = self._slots.get((slot, today))
+        if known is None:
+            known = self._slots[(slot, today)] = self._read(slot, today)
+        return known
+
+    def _read(self, slot: str, today: date) -> tuple[str, tuple[str, ...], Draft]:
+        found = [one for one in searchable(self._materials.approved_revisions(), today) if one.slot == slot]
+        if not found:
+            raise MissingReply(slot)
+        chosen = max(found, key=lambda one: (one.effective_from or date.min, one.id))
+        keys = [key for key, _, _ in self._materials.passage_keys([chosen.id])]
+        passages = [passage for _, passage in sorted(self._materials.load(keys).items())]
+        body = [passage for passage in passages if BUTTONS not in passage.heading]
+        buttons = [line for passage in passages if BUTTONS in passage.heading for line in passage.text.splitlines()]
+        citations = tuple(cite(passage, passage.text) for passage in body)
+        text = "\n".join(passage.text for passage in body)
+        draft = Draft(text, citations, (), tuple(body), "fixed")
+        return text, tuple(button.removeprefix("- ").strip() for button in buttons), draft

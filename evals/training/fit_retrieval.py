@@ -1,0 +1,201 @@
+"""Fit the order of passages and the decision whether they answer, on our own questions.
+
+`python -m evals.training.fit_retrieval [--corpora a,b] [--work DIR]` reads evals/cases/answers_*.jsonl of the named
+corpora, writes knowledge/retrieval/ranker.json and answerable.json, and prints cross-validated figures. Seeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+
+from assistant.question import readings
+from assistant.turn import Passage
+from evals.cases import Case, answer_cases, met
+from evals.workbench import installation
+from knowledge.library import head_text
+from knowledge.retrieval import answerable, features
+from knowledge.retrieval.query import Query
+from knowledge.retrieval.search import HERE as MODELS
+from knowledge.retrieval.search import Hit
+
+TRAINED_ON = ("lanjiang", "beichen")
+FOLDS = 5
+SEED = 20261122
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading of one case with its candidates: `rows` (n, features), `labels` (n,) in 0..1."""
+
+    case: Case
+    query: Query
+    keys: tuple[int, ...]
+    passages: dict[int, Passage]
+    seen: dict[int, features.Seen]
+    rows: np.ndarray
+    labels: np.ndarray
+
+
+def collect(corpus: str, work: Path) -> list[Sample]:
+    """The samples of a corpus: the readings a turn would search, with their candidates and labels."""
+    built = installation(corpus, work)
+    search = built.bare_search
+    samples = []
+    for case in answer_cases(corpus):
+        view = search.library.view(case.today)
+        means = readings(case.question, case.history, search.library.words)
+        chosen = means.texts[1:] if means.elliptical else means.texts[:1]
+        for text in chosen:
+            query, passages, rows = search.candidates(text, view, rewritten=means.elliptical)
+            if passages:
+                seen = {key: search.look(key, passage) for key, passage in passages.items()}
+                samples.append(Sample(case, query, tuple(passages), passages, seen, rows, label(case, passages)))
+    return samples
+
+
+def label(case: Case, passages: dict[int, Passage]) -> np.ndarray:
+    """1 for a passage that holds every fact asked for, the share it holds when none holds all, else 0."""
+    shares = []
+    for passage in passages.values():
+        right = case.answerable and passage.document in case.documents
+        text = f"{head_text(passage)}\n{passage.table}\n{passage.text}"
+        shares.append(met(case.facts, text) / len(case.facts) if right and case.facts else 0.0)
+    values = np.array(shares)
+    if values.max(initial=0) >= 1:
+        return (values >= 1).astype(float)
+    return values
+
+
+def fit_ranker(samples: Sequence[Sample]) -> GradientBoostingClassifier:
+    """Boosted trees on (question, passage) pairs, positives weighted up."""
+    rows = np.concatenate([sample.rows for sample in samples])
+    labels = np.concatenate([sample.labels for sample in samples])
+    positive = (labels > 0.3).astype(int)
+    weights = np.where(positive == 1, 0.5 + labels, 0.35)
+    model = GradientBoostingClassifier(
+        n_estimators=160, max_depth=4, learning_rate=0.08, subsample=0.6, min_samples_leaf=15,
+        max_features=0.5, random_state=SEED,
+    )  # fmt: skip
+    model.fit(rows, positive, sample_weight=weights)
+    return model
+
+
+def fit_judge(rows: np.ndarray, labels: np.ndarray) -> GradientBoostingClassifier:
+    """Boosted trees on whole results: do they answer?"""
+    model = GradientBoostingClassifier(
+        n_estimators=90, max_depth=3, learning_rate=0.06, subsample=0.6, min_samples_leaf=12,
+        max_features=0.5, random_state=SEED,
+    )  # fmt: skip
+    model.fit(rows, labels)
+    return model
+
+
+def judged(sample: Sample, probabilities: np.ndarray) -> tuple[np.ndarray, float]:
+    """The evidence row of a ranked sample, and 1.0 when its best three hold an answer to an answerable question."""
+    order = np.argsort(-probabilities, kind="stable")
+    hits = tuple(
+        Hit(sample.keys[i], sample.passages[sample.keys[i]], float(probabilities[i]), sample.rows[i]) for i in order
+    )
+    top = sample.labels[order[:3]].max(initial=0)
+    return answerable.row(sample.query, hits, sample.seen), float(top > 0.3)
+
+
+def cross_validate(samples: Sequence[Sample]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Out-of-fold probabilities per sample, and each sample's fold; a case is in one fold only."""
+    groups = np.array([hash_of(sample.case.id) for sample in samples])
+    out: list[np.ndarray] = [np.empty(0)] * len(samples)
+    folds = np.zeros(len(samples), dtype=int)
+    for fold, (train, test) in enumerate(GroupKFold(FOLDS).split(groups, groups=groups)):
+        model = fit_ranker([samples[i] for i in train])
+        for i in test:
+            out[i] = model.predict_proba(samples[i].rows)[:, 1]
+            folds[i] = fold
+    return out, folds
+
+
+def hash_of(text: str) -> int:
+    """A stable group number of a case id."""
+    import hashlib
+
+    return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
+
+
+def figures(samples: Sequence[Sample], probabilities: Sequence[np.ndarray]) -> dict[str, float]:
+    """Share of answerable cases whose first, or first three, passages hold the answer."""
+    first, three, document, reachable = [], [], [], []
+    for sample, p in zip(samples, probabilities, strict=True):
+        if not sample.case.answerable:
+            continue
+        order = np.argsort(-p, kind="stable")
+        best = sample.labels.max(initial=0)
+        reachable.append(best > 0.3)
+        first.append(best > 0.3 and sample.labels[order[0]] >= best)
+        three.append(best > 0.3 and sample.labels[order[:3]].max() >= best)
+        document.append(sample.passages[sample.keys[order[0]]].document in sample.case.documents)
+    return {
+        "cases": len(first), "reachable": float(np.mean(reachable)), "first": float(np.mean(first)),
+        "first_three": float(np.mean(three)), "document_first": float(np.mean(document)),
+    }  # fmt: skip
+
+
+def export(model: GradientBoostingClassifier, names: Sequence[str], path: Path) -> None:
+    """Write a fitted ensemble as the JSON that knowledge.retrieval.model reads."""
+    trees = []
+    depth = 0
+    for (tree,) in model.estimators_:
+        nodes = tree.tree_
+        depth = max(depth, int(nodes.max_depth))
+        trees.append(
+            {
+                "feature": [int(f) if f >= 0 else -1 for f in nodes.feature],
+                "threshold": [round(float(t), 6) for t in nodes.threshold],
+                "left": [max(int(n), 0) for n in nodes.children_left],
+                "right": [max(int(n), 0) for n in nodes.children_right],
+                "value": [round(float(v[0][0]) * model.learning_rate, 6) for v in nodes.value],
+            }
+        )
+    prior = float(model.init_.class_prior_[1])
+    data: dict[str, Any] = {"names": list(names), "base": float(np.log(prior / (1 - prior))), "depth": depth}
+    path.write_text(json.dumps(data | {"trees": trees}, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpora", default=",".join(TRAINED_ON))
+    parser.add_argument("--work", type=Path, default=Path("data/evals"))
+    parser.add_argument("--dry", action="store_true", help="print figures, write nothing")
+    options = parser.parse_args()
+    samples = [sample for corpus in options.corpora.split(",") for sample in collect(corpus, options.work)]
+    probabilities, folds = cross_validate(samples)
+    for corpus in options.corpora.split(","):
+        chosen = [i for i, sample in enumerate(samples) if sample.case.id.startswith(corpus)]
+        if chosen:
+            print(corpus, figures([samples[i] for i in chosen], [probabilities[i] for i in chosen]))
+    pairs = [judged(sample, p) for sample, p in zip(samples, probabilities, strict=True)]
+    rows, labels = np.stack([row for row, _ in pairs]), np.array([y for _, y in pairs])
+    out = np.zeros(len(samples))
+    for fold in range(FOLDS):
+        out[folds == fold] = fit_judge(rows[folds != fold], labels[folds != fold]).predict_proba(rows[folds == fold])[:, 1]
+    wanted = np.array([sample.case.answerable for sample in samples])
+    print("answerable: AUC", round(float(roc_auc_score(wanted, out)), 4), "of the question;", end=" ")
+    print(round(float(roc_auc_score(labels, out)), 4), "of the result")
+    for threshold in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
+        kept, refused = np.mean(out[labels == 1] >= threshold), np.mean(out[~wanted] < threshold)
+        print(f"  at {threshold}: answered when right {kept:.3f}, unanswerable refused {refused:.3f}")
+    if not options.dry:
+        export(fit_ranker(samples), features.NAMES, MODELS / "ranker.json")
+        export(fit_judge(rows, labels), answerable.NAMES, MODELS / "answerable.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The phrase engine: every word of a policy pack found in one pass, patterns of words with gaps tried on the hits.
+
+A *symbol* is a set of words (a class of the pack, or alternatives written in a pattern), or a regular expression for
+what is not a word: numbers, prices, codes. A pattern is a sequence of symbols with limited gaps inside one sentence:
+
+    "保证|确保 ~6 收益|RETURN"     at most six characters between
+    "!NAME"  NAME must not stand in the sentence      "&NAME"  NAME must stand somewhere in the sentence
+
+Capitals name classes of the pack; everything else is literal, but NUMBER inside a word stands for a number. Without ~n the gap is at most DEFAULT_GAP.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import ahocorasick
+
+from guardrails.normalise import Normalised, normalise, sound
+
+DEFAULT_GAP = 2
+SENTENCE_END = re.compile(r"[。!?;\n]+[”’」』》)\"]?|…+")
+_COUNT = r"(?:\d+(?:\.\d+)?|[零一二两三四五六七八九十百千万半几]+)"
+_CLASS_NAME = re.compile(r"[A-Z][A-Z_0-9]*")
+
+Place = tuple[int, int]
+
+
+class PatternError(ValueError):
+    """A pattern or class of a pack that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """`parts`: (symbol, largest gap before it); `absent`/`present`: symbols tested on the whole sentence."""
+
+    parts: tuple[tuple[int, int], ...]
+    absent: tuple[int, ...] = ()
+    present: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Scan:
+    """One text with all its hits. `sentences` are half-open; `hits[symbol]` are places sorted by start."""
+
+    reading: Normalised
+    sentences: list[Place]
+    hits: Mapping[int, Sequence[Place]]
+    starts: dict[int, list[int]] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The normalised text all places refer to."""
+        return self.reading.text
+
+    def sentence_of(self, at: int) -> int:
+        """Index of the sentence that holds position `at`."""
+        return max(0, bisect_right(self.sentences, (at, len(self.text) + 1)) - 1)
+
+    def within(self, symbol: int, start: int, end: int) -> list[Place]:
+        """Hits of `symbol` that lie wholly in [start, end)."""
+        hits = self.hits.get(symbol)
+        if not hits:
+            return []
+        starts = self.starts.get(symbol)
+        if starts is None:
+            starts = self.starts[symbol] = [h[0] for h in hits]
+        return [h for h in hits[bisect_left(starts, start) : bisect_left(starts, end)] if h[1] <= end]
+
+    def has(self, symbol: int, start: int, end: int) -> bool:
+        """Whether `symbol` stands in [start, end)."""
+        return bool(self.within(symbol, start, end))
+
+
+class Lexicon:
+    """Collects symbols, then finds them. `freeze` must be called once before `scan`."""
+
+    def __init__(self, classes: Mapping[str, Sequence[str]]) -> None:
+        self._classes = classes
+        self._words: dict[str, set[int]] = {}
+        self._sounds: dict[str, set[int]] = {}
+        self._regexes: dict[int, list[str]] = {}
+        self._known: dict[tuple[str, bool], int] = {}
+        self._automaton = ahocorasick.Automaton()
+        self._heard = ahocorasick.Automaton()
+        self._compiled: list[tuple[int, re.Pattern[str]]] = []
+
+    def symbol(self, spec: str, *, by_sound: bool = False) -> int:
+        """The symbol for "word|CLASS|word"; `re:` introduces a regular expression (the whole spec)."""
+        key = (spec, by_sound)
+        if key in self._known:
+            return self._known[key]
+        number = self._known[key] = len(self._known)
+        for word in [spec] if spec.startswith("re:") else spec.split("|"):
+            self._add(number, word, by_sound)
+        return number
+
+    def words(self, words: Iterable[str], *, by_sound: bool = False) -> int:
+        """The symbol for a list of words, class names or `re:` expressions."""
+        listed = tuple(words)
+        key = ("\x00".join(listed), by_sound)
+        if key in self._known:
+            return self._known[key]
+        number = self._known[key] = len(self._known)
+        for word in listed:
+            self._add(number, word, by_sound)
+        return number
+
+    def _add(self, number: int, word: str, by_sound: bool) -> None:
+        if word.startswith("re:"):
+            self._regexes.setdefault(number, []).append(word[3:])
+        elif "NUMBER" in word and word != "NUMBER":
+            counted = re.escape(normalise(word.replace("NUMBER", "\x00")).text)
+            self._regexes.setdefault(number, []).append(counted.replace(re.escape("\x00"), _COUNT))
+        elif _CLASS_NAME.fullmatch(word):
+            if word not in self._classes:
+                raise PatternError(f"unknown class {word}")
+            for member in self._classes[word]:
+                self._add(number, member, by_sound)
+        else:
+            plain = normalise(word).text
+            if not plain:
+                raise PatternError(f"empty word in {word!r}")
+            self._words.setdefault(plain, set()).add(number)
+            if by_sound and len(plain) >= 4 and all("\u4e00" <= c <= "\u9fff" for c in plain):
+                self._sounds.setdefault(plain, set()).add(number)
+
+    def pattern(self, text: str) -> Pattern:
+        """Reads one pattern (see the module's docstring)."""
+        parts: list[tuple[int, int]] = []
+        absent: list[int] = []
+        present: list[int] = []
+        gap = DEFAULT_GAP
+        for token in text.split():
+            if token.startswith("~"):
+                gap = int(token[1:])
+            elif token.startswith("!"):
+                absent.append(self.symbol(token[1:]))
+            elif token.startswith("&"):
+                present.append(self.symbol(token[1:]))
+            else:
+                parts.append((self.symbol(token), gap))
+                gap = DEFAULT_GAP
+        if not parts:
+            raise PatternError(f"pattern without words: {text!r}")
+        return Pattern(tuple(parts), tuple(absent), tuple(present))
+
+    def freeze(self) -> None:
+        """Builds the automata; no symbol can be added afterwards."""
+        for word, symbols in self._words.items():
+            self._automaton.add_word(word, (len(word), tuple(symbols)))
+        for word, symbols in self._sounds.items():
+            self._heard.add_word(sound(word), (word, tuple(symbols)))
+        self._automaton.make_automaton()
+        if self._sounds:
+            self._heard.make_automaton()
+        self._compiled = [(n, re.compile("|".join(f"(?:{r})" for r in rs))) for n, rs in self._regexes.items()]
+
+    def scan(self, reading: Normalised) -> Scan:
+        """All hits of all symbols in a normalised text."""
+        text = reading.text
+        hits: dict[int, list[Place]] = {}
+        for last, (length, symbols) in self._automaton.iter(text):
+            start = last - length + 1
+            if text[start].isascii() and not _bounded(text, start, last + 1):
+                continue
+            for symbol in symbols:
+                hits.setdefault(symbol, []).append((start, last + 1))
+        if self._sounds:
+            self._hear(text, hits)
+        for symbol, regex in self._compiled:
+            found = [m.span() for m in regex.finditer(text) if m.end() > m.start()]
+            if found:
+                hits.setdefault(symbol, []).extend(found)
+        for places in hits.values():
+            places.sort()
+        return Scan(reading, sentences(text), hits)
+
+    def _hear(self, text: str, hits: dict[int, list[Place]]) -> None:
+        """Terms written with other characters of the same sound: at least one character in place."""
+        for last, (word, symbols) in self._heard.iter(sound(text)):
+            start = last - len(word) + 1
+            written = text[start : last + 1]
+            if written != word and sum(a == b for a, b in zip(written, word, strict=True)) * 4 >= len(word):
+                for symbol in symbols:
+                    hits.setdefault(symbol, []).append((start, last + 1))
+
+
+def _bounded(text: str, start: int, end: int) -> bool:
+    """Latin words count only as whole words."""
+    if not text[start].isalnum():
+        return True
+    left = start and text[start - 1].isascii() and text[start - 1].isalpha()
+    right = end < len(text) and text[end].isascii() and text[end].isalpha() and text[end - 1].isascii()
+    return not (left or right)
+
+
+def sentences(text: str) -> list[Place]:
+    """Half-open spans of the sentences of a normalised text; together they cover it."""
+    spans: list[Place] = []
+    start = 0
+    for m in SENTENCE_END.finditer(text):
+        spans.append((start, m.end()))
+        start = m.end()
+    if start < len(text) or not spans:
+        spans.append((start, len(text)))
+    return spans
+
+
+def matches(pattern: Pattern, scan: Scan) -> list[tuple[Place, ...]]:
+    """Where `pattern` stands: for each match the places of its parts, all inside one sentence."""
+    first = scan.hits.get(pattern.parts[0][0])
+    if not first or any(s not in scan.hits for s, _ in pattern.parts[1:]):
+        return []
+    if any(s not in scan.hits for s in pattern.present):
+        return []
+    found: list[tuple[Place, ...]] = []
+    for start, end in first:
+        left, right = scan.sentences[scan.sentence_of(start)]
+        rest = _follow(pattern.parts, 1, end, right, scan)
+        if rest is None or any(scan.has(s, left, right) for s in pattern.absent):
+            continue
+        if all(scan.has(s, left, right) for s in pattern.present):
+            found.append(((start, end), *rest))
+    return found
+
+
+def _follow(parts: Sequence[tuple[int, int]], i: int, at: int, limit: int, scan: Scan) -> tuple[Place, ...] | None:
+    """Places of the parts from the i-th on after position `at`, the nearest first; None when they do not follow."""
+    if i == len(parts):
+        return ()
+    symbol, gap = parts[i]
+    for start, end in scan.within(symbol, at, limit):
+        if start - at > gap:
+            break
+        rest = _follow(parts, i + 1, end, limit, scan)
+        if rest is not None:
+            return ((start, end), *rest)
+    return None

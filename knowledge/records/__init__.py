@@ -1,0 +1,1 @@
+"""Materials in SQL: the truth from which every index is derived."""

@@ -1,0 +1,64 @@
+"""Whether what was found answers the question: the evidence of the whole result, as numbers for a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from knowledge.retrieval.features import NAMES as EVIDENCE
+from knowledge.retrieval.features import Seen
+from knowledge.retrieval.query import Query
+
+if TYPE_CHECKING:
+    from knowledge.retrieval.search import Hit
+
+PER_HIT = (
+    "cosine", "cover_body", "cover_head", "cover_all", "cover_best_missing", "cover_concepts", "cover_doc",
+    "pairs_question", "pairs_head", "pairs_body", "sounds_all", "title_seen", "title_asked", "subject_seen", "tier",
+    "asks_given", "asks_missing",
+)  # fmt: skip
+NAMES = (
+    "first", "second", "third", "drop", "mass", "same_document",
+    *(f"first_{name}" for name in PER_HIT),
+    "cosine_spread", "best_cover", "best_title", "union_missing", "union_missing_share", "concepts_missing",
+    "unseen_words", "units", "rewritten",
+)  # fmt: skip
+COLUMNS = [EVIDENCE.index(name) for name in PER_HIT]
+TOP = 5
+
+
+def row(query: Query, hits: Sequence[Hit], seen: Mapping[int, Seen]) -> np.ndarray:
+    """The evidence, shape (len(NAMES),), float32; `hits` best first, `seen` holds at least the first TOP of them."""
+    probabilities = [hit.probability for hit in hits[:TOP]] + [0.0] * TOP
+    first = hits[0]
+    same = [hit for hit in hits[:TOP] if hit.passage.document == first.passage.document]
+    union: set[str] = set()
+    for hit in same:
+        union |= seen[hit.key].body | seen[hit.key].head
+    missing = [
+        (unit, weight) for unit, weight in zip(query.units, query.weights, strict=True) if not unit.terms & union
+    ]
+    table = np.stack([hit.evidence for hit in hits])
+    total = sum(query.weights) or 1.0
+    cosine = table[:, EVIDENCE.index("cosine")]
+    values = [
+        probabilities[0],
+        probabilities[1],
+        probabilities[2],
+        probabilities[0] - probabilities[1],
+        sum(probabilities),
+        len(same) / TOP,
+        *first.evidence[COLUMNS],
+        float(cosine.max() - np.median(cosine)),
+        float(table[:, EVIDENCE.index("cover_all")].max()),
+        float(table[:, EVIDENCE.index("title_asked")].max()),
+        max((weight for _, weight in missing), default=0.0),
+        sum(weight for _, weight in missing) / total,
+        max((weight for unit, weight in missing if unit.concept), default=0.0),
+        sum(weight for weight in query.weights if weight > 0.98) / total,
+        min(len(query.units), 12) / 12,
+        float(first.evidence[EVIDENCE.index("rewritten")]),
+    ]
+    return np.array(values, dtype=np.float32)

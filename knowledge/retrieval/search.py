@@ -1,0 +1,129 @@
+"""Search: candidates by vector and by keyword, one learned order, and a learned decision whether they answer."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from assistant.turn import Passage
+from knowledge.library import Library, View
+from knowledge.retrieval import answerable, features
+from knowledge.retrieval.model import Trees, load_trees
+from knowledge.retrieval.query import Query, prepare
+
+HERE = Path(__file__).parent
+FETCHED = 24
+CONTEXT_MARGIN = 0.1
+SEEN_KEPT = 20_000
+
+
+class Reranker(Protocol):
+    """A cross-encoder: one relevance score per text."""
+
+    def scores(self, query: str, texts: Sequence[str]) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage with the probability that it holds the answer, and the evidence it rests on (features.NAMES)."""
+
+    key: int
+    passage: Passage
+    probability: float
+    evidence: np.ndarray
+    variant: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best reading of a question, its hits best first, and the probability that they answer it."""
+
+    query: Query
+    hits: tuple[Hit, ...]
+    answerable: float
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The trained order and the trained decision."""
+
+    ranker: Trees
+    judge: Trees
+
+    @classmethod
+    def load(cls) -> Models:
+        """The committed models. ValueError when they were trained on other features."""
+        ranker = load_trees(HERE / "ranker.json", features.NAMES)
+        return cls(ranker, load_trees(HERE / "answerable.json", answerable.NAMES))
+
+
+class Search:
+    """Finds passages in a view. Thread-safe. Without models (only while training them) it yields candidates alone."""
+
+    def __init__(self, library: Library, models: Models | None, reranker: Reranker | None = None) -> None:
+        self.library = library
+        self._models = models
+        self._reranker = reranker
+        self._seen: OrderedDict[int, features.Seen] = OrderedDict()
+
+    def find(self, readings: Sequence[str], view: View, *, elliptical: bool = False) -> Found:
+        """Search every reading of the question (the plain one first) and keep the one that answers best.
+
+        A reading that adds context must be clearly better than the plain question, unless that one is `elliptical`.
+        """
+        found = [self.find_one(text, view, rewritten=index > 0) for index, text in enumerate(readings)]
+        if elliptical and len(found) > 1:
+            return max(found[1:], key=lambda one: one.answerable)
+        return max(found, key=lambda one: one.answerable - (0.0 if one is found[0] else CONTEXT_MARGIN))
+
+    def find_one(self, text: str, view: View, *, rewritten: bool = False) -> Found:
+        query, passages, evidence = self.candidates(text, view, rewritten=rewritten)
+        if not passages:
+            return Found(query, (), 0.0)
+        assert self._models is not None, "searching needs the trained models"
+        probabilities = self._models.ranker.probabilities(evidence)
+        if self._reranker is not None:
+            probabilities = _fused(probabilities, self._reranker.scores(text, [p.text for p in passages.values()]))
+        order = np.argsort(-probabilities, kind="stable")
+        keys = list(passages)
+        hits = tuple(Hit(keys[i], passages[keys[i]], float(probabilities[i]), evidence[i]) for i in order)
+        row = answerable.row(query, hits, {hit.key: self.look(hit.key, hit.passage) for hit in hits[:8]})
+        return Found(query, hits, float(self._models.judge.probabilities(row.reshape(1, -1))[0]))
+
+    def candidates(
+        self, text: str, view: View, *, rewritten: bool = False
+    ) -> tuple[Query, dict[int, Passage], np.ndarray]:
+        """The candidate passages of one question with their features, shape (n, len(features.NAMES))."""
+        library = self.library
+        vector = library.embedder.queries([text])[0]
+        query = prepare(text, library.words, view.keywords, vector)
+        near = dict(library.nearest(view, vector, FETCHED))
+        terms = {term for unit in query.units for term in unit.terms} | set(library.words.terms(text))
+        by_word = dict(view.keywords.search(terms, query.sounds, FETCHED))
+        passages = library.materials.load(list(near.keys() | by_word.keys()))
+        passages = {key: passages[key] for key in sorted(passages)}
+        unknown = {key: passage for key, passage in passages.items() if key not in near}
+        cosine = near | library.cosines(unknown, vector)
+        seen = {key: self.look(key, passage) for key, passage in passages.items()}
+        return query, passages, features.matrix(query, passages, seen, cosine, by_word, rewritten)
+
+    def look(self, key: int, passage: Passage) -> features.Seen:
+        """The cut parts of a passage, kept between questions: passages never change under their key."""
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = features.look(passage, self.library.words)
+            self._seen[key] = seen
+            while len(self._seen) > SEEN_KEPT:
+                self._seen.popitem(last=False)
+        return seen
+
+
+def _fused(probabilities: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Mean of the learned probability and the cross-encoder's, whose scores are logits."""
+    return np.asarray((probabilities + 1 / (1 + np.exp(-scores))) / 2, dtype=np.float32)
+
