@@ -25,6 +25,10 @@ class Installation:
     def folder(self) -> Path:
         return self.settings.data
 
+    @property
+    def heads(self) -> Path:
+        return self.settings.heads or self.folder / "heads.log"
+
     @cached_property
     def database(self) -> Any:
         from knowledge.records.database import Database
@@ -45,8 +49,7 @@ class Installation:
     def log(self) -> Any:
         from assistant.log import Log
 
-        heads = self.settings.heads or self.folder / "heads.log"
-        return Log(self.database, heads, self.folder / "keys" / "log.key")
+        return Log(self.database, self.heads, self.folder / "keys" / "log.key")
 
     @cached_property
     def embedder(self) -> Any:
@@ -87,13 +90,16 @@ class Installation:
             from knowledge.embedding.sentence import CrossEncoderReranker
 
             reranker = CrossEncoderReranker(self.settings.reranker)
-        return Search(self.library, Models.load(), reranker)
+        return Search(self.library, Models.load(self.embedder.name), reranker)
 
     @cached_property
     def screen(self) -> Any:
+        from guardrails.meaning import Meaning
+        from guardrails.policy import load
         from guardrails.screening import Screen
 
-        return Screen.load(allowed_contacts=self.contacts)
+        policy = load(HERE / "guardrails" / "policies" / f"{self.settings.policy}.yaml")
+        return Screen(policy, Meaning.load(), self.contacts)
 
     @property
     def contacts(self) -> tuple[str, ...]:
@@ -144,7 +150,7 @@ class Installation:
     @property
     def versions(self) -> Mapping[str, str]:
         """What answers, by name and hash: embedder, models, rules, prompts."""
-        return {"embedder": self.embedder.name, "policy": self.screen.version, **_file_hashes()}
+        return {"embedder": self.embedder.name, "policy": f"{self.screen.policy.id}@{self.screen.policy.version}:{self.screen.policy.hash[:16]}", **_file_hashes()}
 
 
 def _file_hashes() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from assistant import flow, record
 from assistant.channels.seam import StoredTurn
+from assistant.firm import for_channels
 from assistant.log import SHANGHAI, Entry
 from assistant.turn import Asked, Message, Reply, Source
 from knowledge.records.materials import Materials, searchable
@@ -17,7 +18,6 @@ from knowledge.records.materials import Materials, searchable
 MEMORY_TURNS = 6
 MEMORY_HOURS = 24
 STRIPES = 64
-SECRET = frozenset({"generation", "shipped_replies"})
 
 
 class Assistant:
@@ -89,7 +89,7 @@ class Assistant:
 
     def firm(self) -> Mapping[str, Any]:
         """Facts of the firm as data; nothing here is built in."""
-        return {name: value for name, value in self.materials.all_facts().items() if name not in SECRET}
+        return for_channels(self.materials.all_facts())
 
     def switch_on(self) -> bool:
         """Whether every channel hands over to people at once."""
@@ -106,7 +106,7 @@ class Assistant:
 
     def _take(self, asked: Asked) -> Reply:
         live = asked.today == self._now().date()
-        return flow.answer(asked, self.parts, self.firm(), live=live)
+        return flow.answer(asked, self.parts, self.materials.all_facts(), live=live)
 
     def _visible(self, conversation: str) -> list[Entry]:
         entries = self.parts.log.conversation(conversation)

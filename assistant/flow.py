@@ -29,7 +29,6 @@ from assistant.turn import (
     Reply,
     Routing,
     Suitability,
-    Verdict,
 )
 from assistant.watch import Watch
 from guardrails import notices, personal_data, suitability
@@ -58,12 +57,28 @@ class Router(Protocol):
     def route(self, text: str, history: Sequence[Message] = ()) -> Routing: ...
 
 
+class Attempt(Protocol):
+    """What came of asking a language model: a draft, or why there is none; with what it was sent and what it said."""
+
+    @property
+    def draft(self) -> Draft | None: ...
+
+    @property
+    def failure(self) -> str | None: ...
+
+    @property
+    def prompt_hash(self) -> str: ...
+
+    @property
+    def raw(self) -> str: ...
+
+
 class Writer(Protocol):
-    """A language model that drafts from fenced passages; None when it could not."""
+    """A language model that drafts from fenced passages and rewrites a follow-up into a standalone question."""
 
-    name: str
+    def attempt(self, question: str, history: Sequence[Message], hits: Sequence[Hit]) -> Attempt: ...
 
-    def draft(self, question: str, history: Sequence[Message], hits: Sequence[Hit]) -> Draft | None: ...
+    def standalone(self, question: str, history: Sequence[Message]) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +105,9 @@ class Proposal:
     draft: Draft
     suggestions: tuple[str, ...] = ()
     products: tuple[Product, ...] = ()
-    decisions: tuple[Suitability, ...] = ()
+    decisions: Mapping[str, Suitability] = field(default_factory=dict)
     filled: tuple[str, ...] = ()
+    fallback: Draft | None = None
     trace: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -180,16 +196,18 @@ def choose(
             trace={**proposal.trace, **record.found(results)},
         )
     with watch("draft"):
-        draft = written(asked, good, parts)
+        composed = compose(good, parts.search.library.materials, parts.search.library.words)
+        draft, attempt = written(asked, good, composed, parts)
     products = _products(draft)
     return Proposal(
         outcome="answer",
         intent=routing.intent if routing.intent not in YIELDING else "education",
         draft=draft,
+        fallback=composed if draft is not composed else None,
         suggestions=suggest.follow_ups(good, draft),
         products=products,
-        decisions=tuple(_decide(asked.customer, product, asked) for product in products),
-        trace={"routing": record.routing(routing), **record.found(results)},
+        decisions={product.code: _decide(asked.customer, product, asked) for product in products},
+        trace={"routing": record.routing(routing), **record.found(results), **attempt},
     )
 
 
@@ -206,69 +224,70 @@ def retrieve(asked: Asked, means: Readings, parts_of_turn: Parts, view: View) ->
     return tuple(answered) if len(passages) > 1 else (whole,)
 
 
-def written(asked: Asked, found: Sequence[Found], parts_of_turn: Parts) -> Draft:
-    """A draft by the language model when there is one and it kept to the rules, else composed of approved sentences."""
-    search = parts_of_turn.search
-    if parts_of_turn.writer is not None:
-        hits = [hit for one in found for hit in one.hits[:5]]
-        draft = parts_of_turn.writer.draft(asked.text, asked.history, hits)
-        if draft is not None:
-            return draft
-    return compose(found, search.library.materials, search.library.words)
+def written(
+    asked: Asked, found: Sequence[Found], composed: Draft, parts_of_turn: Parts
+) -> tuple[Draft, Mapping[str, Any]]:
+    """A draft by the language model when there is one and it kept to the rules, else the composed one; with what the
+    log keeps of the attempt."""
+    if parts_of_turn.writer is None:
+        return composed, {}
+    attempt = parts_of_turn.writer.attempt(asked.text, asked.history, [hit for one in found for hit in one.hits[:5]])
+    trace = {"model": {"prompt": attempt.prompt_hash, "said": attempt.raw, "failure": attempt.failure}}
+    return attempt.draft or composed, trace
 
 
 def checked(
     proposal: Proposal, asked: Asked, parts_of_turn: Parts, facts: Mapping[str, Any], watch: Watch
 ) -> tuple[Proposal, tuple[Finding, ...]]:
-    """The proposal with its notices, if the whole text passes; otherwise an approved text that does."""
-    with watch("screen"):
-        proposal = with_notices(proposal, asked)
-        verdict = screened(proposal, asked, parts_of_turn)
-    if verdict.action == "allow":
-        return proposal, ()
-    withheld = tuple(replace(finding, on="draft") for finding in verdict.findings)
+    """The proposal with its notices, if the whole text passes; else the composed answer, if that does; else a fixed
+    text. Also what was found in each draft that was withheld."""
+    withheld: tuple[Finding, ...] = ()
+    drafts = [proposal.draft, *([proposal.fallback] if proposal.fallback is not None else [])]
+    kept: list[str] = []
+    for draft in drafts:
+        candidate = with_notices(replace(proposal, draft=draft))
+        with watch("screen"):
+            found = screened(candidate, asked, parts_of_turn)
+        if not found:
+            return replace(candidate, trace={**proposal.trace, **({"withheld": kept} if kept else {})}), withheld
+        withheld += tuple(replace(finding, on="draft") for finding in found)
+        kept.append(draft.body)
+    raised = any(finding.check == "check_failed" for finding in withheld)
     slot: tuple[str, Outcome] = ("not_found", "refuse")
-    if verdict.action == "handoff" or proposal.draft.writer == "fixed":
+    if raised or proposal.draft.writer == "fixed":
         slot = ("check_failed", "handoff")
     routing = Routing(proposal.intent, 1.0, "草稿未通过审查")
     instead = fixed(*slot, routing, asked, parts_of_turn, facts, "")
-    instead = replace(instead, trace={**proposal.trace, "withheld": proposal.draft.body})
-    instead = with_notices(instead, asked)
-    with watch("screen"):
-        second = screened(instead, asked, parts_of_turn)
-    if second.action != "allow":
-        raise RuntimeError(f"fixed text {slot[0]} does not pass the screening: {second.findings}")
+    instead = with_notices(replace(instead, trace={**proposal.trace, "withheld": kept}))
+    if not raised and (second := screened(instead, asked, parts_of_turn)):
+        raise RuntimeError(f"fixed text {slot[0]} does not pass the screening: {second}")
     return instead, withheld
 
 
-def with_notices(proposal: Proposal, asked: Asked) -> Proposal:
+def with_notices(proposal: Proposal) -> Proposal:
     """The proposal with the disclosures its kind, products and customer require."""
-    needed = notices.required(
-        intent=proposal.intent,
-        outcome=proposal.outcome,
-        body=proposal.draft.body,
-        products=proposal.products,
-        decisions=proposal.decisions,
-        speaker="assistant",
-        known_customer=asked.customer is not None,
-    )
+    body = proposal.draft.body
+    needed = notices.required(proposal.intent, proposal.products, proposal.decisions, body=body)
     return replace(proposal, draft=replace(proposal.draft, notices=tuple(notice.text for notice in needed)))
 
 
-def screened(proposal: Proposal, asked: Asked, parts_of_turn: Parts) -> Verdict:
-    """The verdict on all that would leave."""
+def screened(proposal: Proposal, asked: Asked, parts_of_turn: Parts) -> tuple[Finding, ...]:
+    """What is not allowed in what would leave: its body by every check, and its disclosures."""
     draft = proposal.draft
-    evidence = (*draft.evidence, *proposal.filled, *draft.notices, *(c.title for c in draft.citations))
-    return parts_of_turn.screen.screen(
-        "\n".join((draft.body, *draft.notices)),
+    verdict = parts_of_turn.screen.screen(
+        draft.body,
         speaker="assistant",
         customer=asked.customer,
         products=proposal.products,
-        passages=evidence,
+        passages=draft.evidence,
         initiative="customer",
         today=asked.today,
         known_products=parts_of_turn.known_products(),
+        allowed=proposal.filled,
     )
+    whole = "\n".join((draft.body, *draft.notices))
+    missing = notices.disclosures_missing(whole, proposal.intent, proposal.products, proposal.decisions)
+    return (*(f for f in verdict.findings if f.action != "allow"), *missing)
 
 
 def fixed(

@@ -32,7 +32,7 @@ def turn(asked: Asked, reply: Reply, proposal: Proposal, versions: Mapping[str, 
             for passage in proposal.draft.evidence
         ],
         "writer": proposal.draft.writer,
-        "decisions": [plain(asdict(decision)) for decision in proposal.decisions],
+        "decisions": {code: plain(asdict(decision)) for code, decision in proposal.decisions.items()},
         "reply": reply_json(reply),
         "versions": dict(versions),
         "ms": watch.ms(),

@@ -65,7 +65,7 @@ class Replies:
         if not found:
             raise MissingReply(slot)
         chosen = max(found, key=lambda one: (one.effective_from or date.min, one.id))
-        keys = [key for key, _, _ in self._materials.passage_keys([chosen.id])]
+        keys = [row.key for row in self._materials.passage_keys([chosen.id])]
         passages = [passage for _, passage in sorted(self._materials.load(keys).items())]
         body = [passage for passage in passages if BUTTONS not in passage.heading]
         buttons = [line for passage in passages if BUTTONS in passage.heading for line in passage.text.splitlines()]

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     embedder: str = "e5"
     embedding_base_url: str | None = None
     embedding_api_key: str = ""
+    policy: str = "cn-securities"
     reranker: str | None = None
     llm_base_url: str | None = Field(default=None, validation_alias="LLM_BASE_URL")
     llm_api_key: str = Field(default="", validation_alias="LLM_API_KEY")

@@ -43,8 +43,8 @@ class Case:
 
 
 def answer_cases(name: str) -> list[Case]:
-    """The cases of evals/cases/answers_NAME.jsonl."""
-    return [_case(row) for row in rows(CASES / f"answers_{name}.jsonl")]
+    """The cases of evals/cases/answers_NAME*.jsonl."""
+    return [_case(row) for path in sorted(CASES.glob(f"answers_{name}*.jsonl")) for row in rows(path)]
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -216,3 +216,9 @@ def _blurred(syllable: str) -> str:
 def sound(text: str) -> str:
     """`text` with every Chinese character replaced by a private character for its syllable; same length."""
     return text.translate(_syllables())
+
+
+def plain(text: str) -> Normalised:
+    """Width, case, hidden characters and script folded; spaces and punctuation kept: what numbers are read from."""
+    folded = fold(text)
+    return Normalised(text, _simplified(folded.text), folded.starts, folded.ends)

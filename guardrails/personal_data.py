@@ -259,3 +259,9 @@ def mask(text: str, *, allowed: Collection[str] = ()) -> str:
             start, end = datum.span
             text = f"{text[:start]}〔{labels[datum.kind]}〕{text[end:]}"
     return text
+
+
+def labels() -> dict[str, str]:
+    """Kind → its name in Chinese."""
+    names: dict[str, str] = _words()["labels"]
+    return names

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import ahocorasick
 
@@ -22,7 +22,7 @@ from guardrails.normalise import Normalised, normalise, sound
 
 DEFAULT_GAP = 2
 SENTENCE_END = re.compile(r"[。!?;\n]+[”’」』》)\"]?|…+")
-_COUNT = r"(?:\d+(?:\.\d+)?|[零一二两三四五六七八九十百千万半几]+)"
+_COUNT = re.compile(r"\d+(?:\.\d+)?|[零一二两三四五六七八九十百千万半几]+")
 _CLASS_NAME = re.compile(r"[A-Z][A-Z_0-9]*")
 
 Place = tuple[int, int]
@@ -41,14 +41,36 @@ class Pattern:
     present: tuple[int, ...] = ()
 
 
-@dataclass(slots=True)
+class Hits:
+    """Places of symbols, put together only for the symbols somebody asks for."""
+
+    def __init__(self, found: Mapping[int, list[Place]], symbols_of: Sequence[tuple[int, ...]]) -> None:
+        self._found = found
+        self._words: dict[int, list[int]] = {}
+        for word in found:
+            for symbol in symbols_of[word]:
+                self._words.setdefault(symbol, []).append(word)
+        self._places: dict[int, tuple[list[Place], list[int]]] = {}
+
+    def __contains__(self, symbol: int) -> bool:
+        return symbol in self._words
+
+    def get(self, symbol: int) -> tuple[list[Place], list[int]]:
+        """(places sorted by start, their starts); both empty when the symbol does not stand in the text."""
+        cached = self._places.get(symbol)
+        if cached is None:
+            places = sorted({p for word in self._words.get(symbol, ()) for p in self._found[word]})
+            cached = self._places[symbol] = (places, [p[0] for p in places])
+        return cached
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
-    """One text with all its hits. `sentences` are half-open; `hits[symbol]` are places sorted by start."""
+    """One text with all its hits. `sentences` are half-open and cover the text."""
 
     reading: Normalised
     sentences: list[Place]
-    hits: Mapping[int, Sequence[Place]]
-    starts: dict[int, list[int]] = field(default_factory=dict)
+    hits: Hits
 
     @property
     def text(self) -> str:
@@ -61,17 +83,14 @@ class Scan:
 
     def within(self, symbol: int, start: int, end: int) -> list[Place]:
         """Hits of `symbol` that lie wholly in [start, end)."""
-        hits = self.hits.get(symbol)
-        if not hits:
+        if symbol not in self.hits:
             return []
-        starts = self.starts.get(symbol)
-        if starts is None:
-            starts = self.starts[symbol] = [h[0] for h in hits]
-        return [h for h in hits[bisect_left(starts, start) : bisect_left(starts, end)] if h[1] <= end]
+        places, starts = self.hits.get(symbol)
+        return [h for h in places[bisect_left(starts, start) : bisect_left(starts, end)] if h[1] <= end]
 
     def has(self, symbol: int, start: int, end: int) -> bool:
         """Whether `symbol` stands in [start, end)."""
-        return bool(self.within(symbol, start, end))
+        return symbol in self.hits and bool(self.within(symbol, start, end))
 
 
 class Lexicon:
@@ -79,13 +98,14 @@ class Lexicon:
 
     def __init__(self, classes: Mapping[str, Sequence[str]]) -> None:
         self._classes = classes
-        self._words: dict[str, set[int]] = {}
-        self._sounds: dict[str, set[int]] = {}
-        self._regexes: dict[int, list[str]] = {}
+        self._units: dict[str, set[int]] = {}
+        self._sounds: set[str] = set()
         self._known: dict[tuple[str, bool], int] = {}
         self._automaton = ahocorasick.Automaton()
         self._heard = ahocorasick.Automaton()
-        self._compiled: list[tuple[int, re.Pattern[str]]] = []
+        self._symbols_of: list[tuple[int, ...]] = []
+        self._regexes: list[tuple[int, re.Pattern[str]]] = []
+        self._counted: list[tuple[int, str, str]] = []
 
     def symbol(self, spec: str, *, by_sound: bool = False) -> int:
         """The symbol for "word|CLASS|word"; `re:` introduces a regular expression (the whole spec)."""
@@ -109,23 +129,18 @@ class Lexicon:
         return number
 
     def _add(self, number: int, word: str, by_sound: bool) -> None:
-        if word.startswith("re:"):
-            self._regexes.setdefault(number, []).append(word[3:])
-        elif "NUMBER" in word and word != "NUMBER":
-            counted = re.escape(normalise(word.replace("NUMBER", "\x00")).text)
-            self._regexes.setdefault(number, []).append(counted.replace(re.escape("\x00"), _COUNT))
-        elif _CLASS_NAME.fullmatch(word):
+        if _CLASS_NAME.fullmatch(word):
             if word not in self._classes:
                 raise PatternError(f"unknown class {word}")
             for member in self._classes[word]:
                 self._add(number, member, by_sound)
-        else:
-            plain = normalise(word).text
-            if not plain:
-                raise PatternError(f"empty word in {word!r}")
-            self._words.setdefault(plain, set()).add(number)
-            if by_sound and len(plain) >= 4 and all("\u4e00" <= c <= "\u9fff" for c in plain):
-                self._sounds.setdefault(plain, set()).add(number)
+            return
+        written = word if word.startswith("re:") or "NUMBER" in word else normalise(word).text
+        if not written:
+            raise PatternError(f"empty word in {word!r}")
+        self._units.setdefault(written, set()).add(number)
+        if by_sound and len(written) >= 4 and all("\u4e00" <= c <= "\u9fff" for c in written):
+            self._sounds.add(written)
 
     def pattern(self, text: str) -> Pattern:
         """Reads one pattern (see the module's docstring)."""
@@ -149,43 +164,53 @@ class Lexicon:
 
     def freeze(self) -> None:
         """Builds the automata; no symbol can be added afterwards."""
-        for word, symbols in self._words.items():
-            self._automaton.add_word(word, (len(word), tuple(symbols)))
-        for word, symbols in self._sounds.items():
-            self._heard.add_word(sound(word), (word, tuple(symbols)))
+        for unit, symbols in self._units.items():
+            number = len(self._symbols_of)
+            self._symbols_of.append(tuple(sorted(symbols)))
+            if unit.startswith("re:"):
+                self._regexes.append((number, re.compile(unit[3:])))
+            elif "NUMBER" in unit:
+                before, _, after = unit.partition("NUMBER")
+                self._counted.append((number, normalise(before).text, normalise(after).text))
+            else:
+                self._automaton.add_word(unit, (len(unit), number))
+            if unit in self._sounds:
+                self._heard.add_word(sound(unit), (unit, number))
         self._automaton.make_automaton()
         if self._sounds:
             self._heard.make_automaton()
-        self._compiled = [(n, re.compile("|".join(f"(?:{r})" for r in rs))) for n, rs in self._regexes.items()]
 
     def scan(self, reading: Normalised) -> Scan:
         """All hits of all symbols in a normalised text."""
         text = reading.text
-        hits: dict[int, list[Place]] = {}
-        for last, (length, symbols) in self._automaton.iter(text):
+        found: dict[int, list[Place]] = {}
+        for last, (length, unit) in self._automaton.iter(text):
             start = last - length + 1
-            if text[start].isascii() and not _bounded(text, start, last + 1):
-                continue
-            for symbol in symbols:
-                hits.setdefault(symbol, []).append((start, last + 1))
+            if not text[start].isascii() or _bounded(text, start, last + 1):
+                found.setdefault(unit, []).append((start, last + 1))
         if self._sounds:
-            self._hear(text, hits)
-        for symbol, regex in self._compiled:
-            found = [m.span() for m in regex.finditer(text) if m.end() > m.start()]
-            if found:
-                hits.setdefault(symbol, []).extend(found)
-        for places in hits.values():
-            places.sort()
-        return Scan(reading, sentences(text), hits)
+            self._hear(text, found)
+        for unit, regex in self._regexes:
+            places = [m.span() for m in regex.finditer(text) if m.end() > m.start()]
+            if places:
+                found[unit] = places
+        self._count(text, found)
+        return Scan(reading, sentences(text), Hits(found, self._symbols_of))
 
-    def _hear(self, text: str, hits: dict[int, list[Place]]) -> None:
-        """Terms written with other characters of the same sound: at least one character in place."""
-        for last, (word, symbols) in self._heard.iter(sound(text)):
+    def _count(self, text: str, found: dict[int, list[Place]]) -> None:
+        """Words with a number inside (NUMBER个): every number once, then what stands around it."""
+        for m in _COUNT.finditer(text):
+            for unit, before, after in self._counted:
+                if text.startswith(after, m.end()) and text.endswith(before, 0, m.start()):
+                    found.setdefault(unit, []).append((m.start() - len(before), m.end() + len(after)))
+
+    def _hear(self, text: str, found: dict[int, list[Place]]) -> None:
+        """Terms written with other characters of the same sound: at least a quarter of them in place."""
+        for last, (word, unit) in self._heard.iter(sound(text)):
             start = last - len(word) + 1
             written = text[start : last + 1]
             if written != word and sum(a == b for a, b in zip(written, word, strict=True)) * 4 >= len(word):
-                for symbol in symbols:
-                    hits.setdefault(symbol, []).append((start, last + 1))
+                found.setdefault(unit, []).append((start, last + 1))
 
 
 def _bounded(text: str, start: int, end: int) -> bool:
@@ -211,13 +236,10 @@ def sentences(text: str) -> list[Place]:
 
 def matches(pattern: Pattern, scan: Scan) -> list[tuple[Place, ...]]:
     """Where `pattern` stands: for each match the places of its parts, all inside one sentence."""
-    first = scan.hits.get(pattern.parts[0][0])
-    if not first or any(s not in scan.hits for s, _ in pattern.parts[1:]):
-        return []
-    if any(s not in scan.hits for s in pattern.present):
+    if any(s not in scan.hits for s, _ in pattern.parts) or any(s not in scan.hits for s in pattern.present):
         return []
     found: list[tuple[Place, ...]] = []
-    for start, end in first:
+    for start, end in scan.hits.get(pattern.parts[0][0])[0]:
         left, right = scan.sentences[scan.sentence_of(start)]
         rest = _follow(pattern.parts, 1, end, right, scan)
         if rest is None or any(scan.has(s, left, right) for s in pattern.absent):

@@ -83,6 +83,7 @@ class Policy:
     effective_to: date | None
     lexicon: Lexicon
     context_words: Contexts
+    class_symbols: Mapping[str, int]
 
     def scan(self, reading: Normalised) -> Scan:
         """All words of the pack found in a normalised text."""
@@ -160,6 +161,7 @@ def _build(raw: Mapping[str, Any], digest: str, name: str) -> Policy:
         lexicon = Lexicon(raw.get("classes") or {})
         contexts = compile_contexts(raw.get("contexts") or {}, lexicon)
         rules = tuple(_rule(r, lexicon, name) for r in raw["rules"])
+        classes = {c: lexicon.symbol(c) for c in raw.get("classes") or {}}
     except (PatternError, AssertionError, TypeError) as error:
         raise PolicyError(f"{name}: {error}") from error
     ids = [r.id for r in rules]
@@ -168,7 +170,7 @@ def _build(raw: Mapping[str, Any], digest: str, name: str) -> Policy:
     lexicon.freeze()
     return Policy(
         raw["id"], str(raw["version"]), digest, raw.get("title", ""), raw.get("regime", ""), rules,
-        _day(raw.get("effective_from")), _day(raw.get("effective_to")), lexicon, contexts,
+        _day(raw.get("effective_from")), _day(raw.get("effective_to")), lexicon, contexts, classes,
     )  # fmt: skip
 
 

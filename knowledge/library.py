@@ -17,12 +17,14 @@ import numpy as np
 from assistant.turn import Audience, Passage, Product
 from knowledge.embedding import Embedder
 from knowledge.index.keywords import Entry, Keywords
+from knowledge.index.names import Names, codes_in
 from knowledge.index.vectors import Vectors
-from knowledge.records.materials import Materials, Revision, embedded_text, searchable
+from knowledge.records.materials import Materials, Revision, body_text, embedded_text, searchable, text_hash
 from knowledge.retrieval.words import Words, plain, syllables
 
 VIEWS_KEPT = 4
 EMBED_BATCH = 64
+VECTORS_KEPT = 60_000
 Progress = Callable[[int, int], None]
 
 
@@ -36,6 +38,8 @@ class View:
     collection: str
     keys: frozenset[int]
     keywords: Keywords
+    names: Names
+    passages_of: Mapping[str, tuple[int, ...]]
     products: tuple[Product, ...]
     revisions: Mapping[str, Revision]
 
@@ -52,6 +56,7 @@ class Library:
         self._views: OrderedDict[tuple[date, Audience], View] = OrderedDict()
         self._live_day: date | None = None
         self._entries: dict[int, Entry] = {}
+        self._kept: dict[str, np.ndarray] = {}
 
     def view(self, today: date, audience: Audience = "public", *, live: bool = False) -> View:
         """The view for a day. `live` says that `today` is the real day, whose collection is kept exact."""
@@ -78,26 +83,30 @@ class Library:
         kept = [(key, cosine) for key, cosine in found if key in view.keys]
         return kept[:count]
 
-    def cosines(self, passages: Mapping[int, Passage], vector: np.ndarray) -> dict[int, float]:
-        """Cosine of the query vector to each of these passages."""
-        digests = {key: vector_hash for key, vector_hash in self._hashes(passages)}
-        stored = self.materials.vectors(self.embedder.name, list(digests.values()))
-        return {key: float(stored[digest] @ vector) for key, digest in digests.items() if digest in stored}
+    def cosines(self, digests: Sequence[str], vector: np.ndarray) -> np.ndarray:
+        """Cosine of a query vector to the stored vector of each text hash, shape (n,); 0 where there is none."""
+        missing = [digest for digest in digests if digest not in self._kept]
+        if missing:
+            if len(self._kept) > VECTORS_KEPT:
+                self._kept.clear()
+                missing = list(digests)
+            self._kept.update(self.materials.vectors(self.embedder.name, missing))
+        empty = np.zeros_like(vector)
+        return np.asarray(np.stack([self._kept.get(digest, empty) for digest in digests]) @ vector)
 
     def embed_missing(self, progress: Progress | None = None) -> int:
         """Embed every approved passage that has no vector of this embedder; stores as it goes, so it can resume."""
         rows = self.materials.passage_keys(revision.id for revision in self.materials.approved_revisions())
-        known = self.materials.vectors(self.embedder.name, [digest for *_, digest in rows])
-        missing = {digest: key for key, _, digest in rows if digest not in known}
-        items = list(missing.items())
+        wanted = {digest: row.key for row in rows for digest in (row.vector_hash, row.body_hash)}
+        known = self.materials.known_vectors(self.embedder.name)
+        items = [(digest, key) for digest, key in wanted.items() if digest not in known]
         for start in range(0, len(items), EMBED_BATCH):
             part = items[start : start + EMBED_BATCH]
             loaded = self.materials.load([key for _, key in part])
-            wanted = [(digest, loaded[key]) for digest, key in part if key in loaded]
-            matrix = self.embedder.passages([embedded_text(passage) for _, passage in wanted])
-            self.materials.put_vectors(
-                self.embedder.name, zip((digest for digest, _ in wanted), matrix, strict=True)
-            )
+            texts = {text_hash(text): text for one in loaded.values() for text in (embedded_text(one), body_text(one))}
+            digests = [digest for digest, _ in part if digest in texts]
+            matrix = self.embedder.passages([texts[digest] for digest in digests])
+            self.materials.put_vectors(self.embedder.name, zip(digests, matrix, strict=True))
             if progress is not None:
                 progress(min(start + EMBED_BATCH, len(items)), len(items))
         return len(items)
@@ -128,19 +137,22 @@ class Library:
             collection = self._sync("archive", self._rows(approved))
         self._vectors.drop(keep=[self._name("live"), self._name("archive")])
         keys = frozenset(key for key, _ in rows)
+        entries = self._load_entries(sorted(keys))
         return View(
             today=today,
             audience=audience,
             generation=generation,
             collection=collection,
             keys=keys,
-            keywords=Keywords(self._load_entries(sorted(keys))),
+            keywords=Keywords(entries),
+            names=_names(found, entries),
+            passages_of=_by_document(entries),
             products=tuple(revision.product for revision in found if revision.product is not None),
             revisions={revision.document: revision for revision in found},
         )
 
     def _rows(self, revisions: Sequence[Revision]) -> list[tuple[int, str]]:
-        return [(key, digest) for key, _, digest in self.materials.passage_keys(r.id for r in revisions)]
+        return [(row.key, row.vector_hash) for row in self.materials.passage_keys(r.id for r in revisions)]
 
     def _name(self, purpose: str) -> str:
         return f"{purpose}-{abs(_stable(self.embedder.name)):x}"
@@ -156,11 +168,6 @@ class Library:
         self._vectors.sync(name, sorted(digests), fetch)
         return name
 
-    def _hashes(self, passages: Mapping[int, Passage]) -> list[tuple[int, str]]:
-        from hashlib import sha256
-
-        return [(key, sha256(embedded_text(passage).encode()).hexdigest()) for key, passage in passages.items()]
-
     def _load_entries(self, keys: Sequence[int]) -> list[Entry]:
         missing = [key for key in keys if key not in self._entries]
         for start in range(0, len(missing), 500):
@@ -172,10 +179,33 @@ class Library:
         head = head_text(passage)
         return Entry(
             key=key,
+            document=passage.document,
+            codes=codes_in(f"{passage.text}\n{head}"),
             body=self.words.terms(f"{passage.text}\n{passage.table}"),
             head=self.words.terms(head),
             sound=syllables(plain(head)),
         )
+
+
+def _names(revisions: Sequence[Revision], entries: Sequence[Entry]) -> Names:
+    codes: dict[str, set[str]] = {}
+    for entry in entries:
+        codes.setdefault(entry.document, set()).update(entry.codes)
+    return Names((one.document, _called(one), codes.get(one.document, ())) for one in revisions)
+
+
+def _called(revision: Revision) -> tuple[str, ...]:
+    """Every name a document goes by."""
+    product = revision.product
+    names = (product.name, *product.aliases) if product is not None else ()
+    return (revision.title, *revision.aliases, *names)
+
+
+def _by_document(entries: Sequence[Entry]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, list[int]] = {}
+    for entry in entries:
+        found.setdefault(entry.document, []).append(entry.key)
+    return {document: tuple(keys) for document, keys in found.items()}
 
 
 def head_text(passage: Passage) -> str:

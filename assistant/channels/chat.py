@@ -19,7 +19,7 @@ READ = ("invalid", "too_many_requests", "unavailable")
 EVENTS = {
     "description": "The reply. As text/event-stream: `status` {stage}, then, only after the whole reply was screened and "
     "logged, `delta` {text} for each sentence of `body`, then `done` with the whole reply; or `error` with a Problem.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": {"text/event-stream": {"schema": problems.event_schema("status", "delta", "done", "error")}},
 }
 
 

@@ -67,6 +67,7 @@ class Edge:
                 found = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     found.setdefault(name, value)
+                found.setdefault("Cache-Control", "no-store")
             await send(message)
 
         openai = scope["path"] == problems.INTERFACE
@@ -76,7 +77,7 @@ class Edge:
         except ProblemError as raised:
             headers = {"Connection": "close"} if raised.code in ("body_too_large", "slow_body") else None
             await problems.respond(raised, openai=openai, headers=headers)(scope, receive, sending)
-        except Exception as error:  # noqa: BLE001 - no failure is shown raw
+        except Exception as error:
             report(error, str(scope["path"]).split("/")[1:3])
             if started:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ STATIC = PAGES / "static"
 LANGUAGES = {"zh": "zh-CN", "en": "en"}
 GROUPS = 3
 QUESTIONS = 4
+BLANK = re.compile(r"\{(\w+)\}")
 YEAR = 31_536_000
 FACTS = ("name", "name_en", "app_name", "hotline", "hours", "website", "complaint_line", "ai_model_name", "ai_filing",
          "retention", "privacy_url")  # fmt: skip
@@ -102,13 +104,17 @@ def _context(firm: Mapping[str, Any], language: str, version: str, max_chars: in
     if not facts.get("privacy_url", "https://").startswith(("https://", "http://", "/")):
         del facts["privacy_url"]
     groups = start_groups(firm)
+    words = strings()[language]
+    name = (facts.get("name_en") if language == "en" else None) or facts.get("name") or words["firm_fallback"]
+    filled = {**facts, "firm": name, "model": facts.get("ai_model_name", ""), "filing": facts.get("ai_filing", "")}
     return {
         "language": language,
         "html_lang": LANGUAGES[language],
-        "words": strings()[language],
+        "say": lambda key: BLANK.sub(lambda found: filled.get(found[1], found[0]), words[key]),
+        "firm_name": words["name_fallback"] if name == words["firm_fallback"] else name,
         "firm": {name: facts.get(name, "") for name in FACTS},
         "groups": groups,
-        "base": f"/static/{version}",
+        "base": f"static/{version}",
         "boot": {"strings": strings(), "firm": facts, "groups": groups, "maxChars": max_chars, "language": language},
     }
 

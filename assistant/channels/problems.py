@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 BY_STATUS = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
+PARAMETER = re.compile(r"\{\w+\}")
 INTERFACE = "/v1/chat/completions"
 
 
@@ -91,6 +93,12 @@ def compact(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def event_schema(*names: str) -> dict[str, Any]:
+    """The OpenAPI schema of each event of a stream; `data` is JSON on one line."""
+    properties = {"event": {"type": "string", "enum": list(names)}, "data": {"type": "string"}}
+    return {"type": "object", "required": ["data"], "properties": properties}
+
+
 def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI responses of problems, by their codes."""
     found: dict[int | str, dict[str, Any]] = {}
@@ -125,7 +133,19 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = BY_STATUS.get(error.status_code, "bad_request")
-    return respond(ProblemError(code), openai=request.url.path == INTERFACE, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (allowed := _allowed(request)):
+        headers["Allow"] = allowed
+    return respond(ProblemError(code), openai=request.url.path == INTERFACE, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method documented for the address, where the router names those of its first route only."""
+    methods: set[str] = set()
+    for template, operations in request.app.openapi()["paths"].items():
+        if re.fullmatch(PARAMETER.sub("[^/]+", template), request.url.path):
+            methods.update(name.upper() for name in operations)
+    return ", ".join(sorted(methods))
 
 
 def _of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:

@@ -33,7 +33,7 @@ class Turns:
         self.assistant = assistant
         self.settings = settings
         self.metrics = metrics
-        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="turn")
+        self._pool: ThreadPoolExecutor | None = None
         self._running: dict[tuple[str, str], asyncio.Task[Reply]] = {}
         self._waiting: set[asyncio.Task[Reply]] = set()
         entries = settings.limit_entries
@@ -42,6 +42,8 @@ class Turns:
 
     async def call(self, function: Callable[..., Value], *arguments: object) -> Value:
         """Run a blocking call of the assistant in the pool."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.settings.threads, thread_name_prefix="turn")
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def limit_address(self, request: Request, cost: float = 1.0) -> None:
@@ -59,19 +61,14 @@ class Turns:
     async def reply(self, asked: Asked) -> Reply:
         """The reply, whole and logged. A message that is being answered already is waited for, not asked again.
         Raises ProblemError on any failure, on a full house and on time out; the turn itself is never abandoned."""
-        since = time.monotonic()
         task = self._task(asked)
-        try:
-            reply = await asyncio.wait_for(asyncio.shield(task), self.settings.timeout_s)
-        except TimeoutError:
+        done, _ = await asyncio.wait((task,), timeout=self.settings.timeout_s)
+        if not done:
             self.metrics.failure(asked.channel, "timeout")
-            raise await self._unavailable("unavailable") from None
-        except Exception as error:  # noqa: BLE001 - whatever failed, nothing was released
-            report(error, "turn")
-            self.metrics.failure(asked.channel, "error")
-            raise await self._unavailable("unavailable") from None
-        self.metrics.turn(asked.channel, reply, time.monotonic() - since)
-        return reply
+            raise await self._unavailable("unavailable")
+        if task.exception() is not None:
+            raise await self._unavailable("unavailable")
+        return task.result()
 
     async def admit(self, channel: str) -> None:
         """Raise ProblemError when too many turns are waiting already."""
@@ -88,8 +85,10 @@ class Turns:
             return ""
 
     def close(self) -> None:
-        """Let running turns finish, take no more."""
-        self._pool.shutdown(wait=True)
+        """Let running turns finish and end the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+            self._pool = None
 
     def _task(self, asked: Asked) -> asyncio.Task[Reply]:
         once = (asked.conversation, asked.key) if asked.conversation and asked.key else None
@@ -97,22 +96,33 @@ class Turns:
         known = self._running.get(once) if once else None
         if known is not None and known.get_loop() is loop:
             return known
+        since = time.monotonic()
         task = loop.create_task(self.call(self.assistant.answer, asked))
         self._waiting.add(task)
         self.metrics.running.inc()
+        if once:
+            self._running[once] = task
 
         def finished(done: asyncio.Task[Reply]) -> None:
             self._waiting.discard(done)
             self.metrics.running.dec()
             if once and self._running.get(once) is done:
                 del self._running[once]
-            if not done.cancelled():
-                done.exception()
+            self._count(asked.channel, done, time.monotonic() - since)
 
-        if once:
-            self._running[once] = task
         task.add_done_callback(finished)
         return task
+
+    def _count(self, channel: str, done: asyncio.Task[Reply], seconds: float) -> None:
+        """Count a turn that ended, whether or not anybody still waits for it."""
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            self.metrics.turn(channel, done.result(), seconds)
+        else:
+            report(error, "turn")
+            self.metrics.failure(channel, "error")
 
     def _limit(self, buckets: Buckets, limit: str, name: str, cost: float) -> None:
         seconds = buckets.take(name, cost)

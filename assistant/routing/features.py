@@ -20,9 +20,10 @@ from assistant.routing.normalise import split_pinyin, syllable
 
 SPACE: Final = 1 << 17
 VIEWS: Final[Mapping[str, float]] = {"c": 1.0, "w": 1.0, "p": 0.6, "k": 1.1}
+TELLING_ABSENCE: Final = ("securities", "app_use", "asking")
+"""Concepts whose absence says something too: a message without any word of the trade is seldom ours to answer."""
 _TOKEN: Final = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[\u4e00-\u9fff]|[^\s\w]|\w")
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
-_STAR: Final = re.compile(r"[\u2600-\u27bf\U0001f300-\U0001faff]")
 
 Concepts = Mapping[str, re.Pattern[str]]
 Vector = tuple[np.ndarray, np.ndarray]
@@ -73,6 +74,7 @@ def concepts_in(text: str, concepts: Concepts) -> list[str]:
 
 def _concepts(text: str, concepts: Concepts) -> Iterator[str]:
     found = concepts_in(text, concepts)
+    found += [f"no {name}" for name in TELLING_ABSENCE if name in concepts and name not in found]
     length = len(tokens(text))
     found.append("length" + str(0 if length < 4 else 1 if length < 9 else 2 if length < 20 else 3 if length < 45 else 4))
     yield from found

@@ -7,29 +7,34 @@ corpora, writes knowledge/retrieval/ranker.json and answerable.json, and prints 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold
 
 from assistant.question import readings
 from assistant.turn import Passage
 from evals.cases import Case, answer_cases, met
+from evals.training.fit_adapter import Drawn, fit
 from evals.workbench import installation
 from knowledge.library import head_text
 from knowledge.retrieval import answerable, features
+from knowledge.records.materials import embedded_text, text_hash
+from knowledge.retrieval.adapter import Adapter, save_adapter
 from knowledge.retrieval.query import Query
 from knowledge.retrieval.search import HERE as MODELS
-from knowledge.retrieval.search import Hit
+from knowledge.retrieval.search import Hit, Search
 
 TRAINED_ON = ("lanjiang", "beichen")
 FOLDS = 5
+TODAY = date(2026, 11, 22)
 SEED = 20261122
 
 
@@ -46,21 +51,69 @@ class Sample:
     labels: np.ndarray
 
 
-def collect(corpus: str, work: Path) -> list[Sample]:
-    """The samples of a corpus: the readings a turn would search, with their candidates and labels."""
-    built = installation(corpus, work)
-    search = built.bare_search
-    samples = []
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One text that a turn would search for a case."""
+
+    case: Case
+    text: str
+    rewritten: bool
+    fold: int
+
+
+def readings_of(corpus: str, search: Search) -> list[Reading]:
+    """The readings of all cases of a corpus; a case is in one fold only."""
+    found = []
     for case in answer_cases(corpus):
-        view = search.library.view(case.today)
         means = readings(case.question, case.history, search.library.words)
         chosen = means.texts[1:] if means.elliptical else means.texts[:1]
-        for text in chosen:
-            query, passages, rows = search.candidates(text, view, rewritten=means.elliptical)
-            if passages:
-                seen = {key: search.look(key, passage) for key, passage in passages.items()}
-                samples.append(Sample(case, query, tuple(passages), passages, seen, rows, label(case, passages)))
-    return samples
+        found += [Reading(case, text, means.elliptical, hash_of(case.id) % FOLDS) for text in chosen]
+    return found
+
+
+def drawn(found: Sequence[Reading], search: Search) -> Drawn:
+    """What the adapter learns from: answerable readings and the passages of today's view."""
+    view = search.library.view(TODAY)
+    passages: dict[int, Passage] = {}
+    keys = sorted(view.keys)
+    for start in range(0, len(keys), 500):
+        passages |= search.library.materials.load(keys[start : start + 500])
+    hashes = [text_hash(embedded_text(passage)) for passage in passages.values()]
+    stored = search.library.materials.vectors(search.library.embedder.name, hashes)
+    labels = [label(one.case, passages) for one in found]
+    kept = [i for i, values in enumerate(labels) if values.max(initial=0) > 0.3]
+    answers = np.stack([labels[i] / labels[i].sum() for i in kept])
+    questions = search.library.embedder.queries([found[i].text for i in kept])
+    return Drawn(questions, np.stack([stored[digest] for digest in hashes]), answers)
+
+
+def collect(corpora: Sequence[str], work: Path) -> tuple[list[Sample], list[int], Adapter]:
+    """Samples whose adapter never saw their case, their folds, and the adapter fitted on everything."""
+    searches = {corpus: installation(corpus, work).bare_search for corpus in corpora}
+    texts = {corpus: readings_of(corpus, search) for corpus, search in searches.items()}
+    name = next(iter(searches.values())).library.embedder.name
+    samples: list[Sample] = []
+    folds: list[int] = []
+    for fold in range(FOLDS):
+        others = [drawn([r for r in texts[c] if r.fold != fold], searches[c]) for c in corpora]
+        adapter = fit(others, name)
+        for corpus, search in searches.items():
+            search.adapter = adapter
+            for one in (r for r in texts[corpus] if r.fold == fold):
+                samples += _sample(one, search)
+                folds += [fold] * (len(samples) - len(folds))
+            search.adapter = None
+        print(f"fold {fold + 1}/{FOLDS} collected", flush=True)
+    return samples, folds, fit([drawn(texts[c], searches[c]) for c in corpora], name)
+
+
+def _sample(one: Reading, search: Search) -> list[Sample]:
+    view = search.library.view(one.case.today)
+    query, passages, rows = search.candidates(one.text, view, rewritten=one.rewritten)
+    if not passages:
+        return []
+    seen = {key: search.look(key, passage) for key, passage in passages.items()}
+    return [Sample(one.case, query, tuple(passages), passages, seen, rows, label(one.case, passages))]
 
 
 def label(case: Case, passages: dict[int, Passage]) -> np.ndarray:
@@ -110,23 +163,19 @@ def judged(sample: Sample, probabilities: np.ndarray) -> tuple[np.ndarray, float
     return answerable.row(sample.query, hits, sample.seen), float(top > 0.3)
 
 
-def cross_validate(samples: Sequence[Sample]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Out-of-fold probabilities per sample, and each sample's fold; a case is in one fold only."""
-    groups = np.array([hash_of(sample.case.id) for sample in samples])
+def cross_validate(samples: Sequence[Sample], folds: Sequence[int]) -> list[np.ndarray]:
+    """Out-of-fold probabilities per sample."""
     out: list[np.ndarray] = [np.empty(0)] * len(samples)
-    folds = np.zeros(len(samples), dtype=int)
-    for fold, (train, test) in enumerate(GroupKFold(FOLDS).split(groups, groups=groups)):
-        model = fit_ranker([samples[i] for i in train])
-        for i in test:
-            out[i] = model.predict_proba(samples[i].rows)[:, 1]
-            folds[i] = fold
-    return out, folds
+    for fold in range(FOLDS):
+        model = fit_ranker([sample for sample, f in zip(samples, folds, strict=True) if f != fold])
+        for i, sample in enumerate(samples):
+            if folds[i] == fold:
+                out[i] = model.predict_proba(sample.rows)[:, 1]
+    return out
 
 
 def hash_of(text: str) -> int:
     """A stable group number of a case id."""
-    import hashlib
-
     return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
 
 
@@ -175,8 +224,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("data/evals"))
     parser.add_argument("--dry", action="store_true", help="print figures, write nothing")
     options = parser.parse_args()
-    samples = [sample for corpus in options.corpora.split(",") for sample in collect(corpus, options.work)]
-    probabilities, folds = cross_validate(samples)
+    samples, fold_of, adapter = collect(options.corpora.split(","), options.work)
+    folds = np.array(fold_of)
+    probabilities = cross_validate(samples, fold_of)
     for corpus in options.corpora.split(","):
         chosen = [i for i, sample in enumerate(samples) if sample.case.id.startswith(corpus)]
         if chosen:
@@ -193,6 +243,7 @@ def main() -> None:
         kept, refused = np.mean(out[labels == 1] >= threshold), np.mean(out[~wanted] < threshold)
         print(f"  at {threshold}: answered when right {kept:.3f}, unanswerable refused {refused:.3f}")
     if not options.dry:
+        save_adapter(adapter, MODELS / "adapter.npz")
         export(fit_ranker(samples), features.NAMES, MODELS / "ranker.json")
         export(fit_judge(rows, labels), answerable.NAMES, MODELS / "answerable.json")
 

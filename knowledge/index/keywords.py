@@ -16,6 +16,8 @@ class Entry:
     """What is indexed of one passage: terms of its text, of its title, headings and question, and its syllables."""
 
     key: int
+    document: str
+    codes: frozenset[str]
     body: tuple[str, ...]
     head: tuple[str, ...]
     sound: tuple[str, ...]

@@ -16,7 +16,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _SPACES = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _CJK = "\u3400-\u9fff\uf900-\ufaff\u3001-\u303f\uff01-\uff60\u2018-\u201d\u2014\u2026"
 _CJK_GAP = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
-_META_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_\-]+)", re.I)
+_META_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_\-]+)", re.IGNORECASE)
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -69,6 +69,7 @@ def clean(text: str) -> tuple[str, str]:
     hidden = "".join(c for c in _INVISIBLE.findall(text) if c != "\ufeff" and not "\ufe00" <= c <= "\ufe0f")
     text = _CONTROL.sub("", _INVISIBLE.sub("", text))
     if re.search("[\u2e80-\u2fdf]", text):
+        text = text.replace("\u2f3e", "户").replace("\u2fad", "青")
         text = "".join(unicodedata.normalize("NFKC", c) if "\u2f00" <= c <= "\u2fdf" else c for c in text)
         text = text.translate(_RADICALS)
     lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
@@ -103,9 +104,7 @@ def _strict(raw: bytes, name: str) -> str:
     try:
         return raw.decode(name)
     except UnicodeDecodeError:
-        raise Unreadable(
-            f"文件开头标明是 {name} 编码，但内容无法按此解码；请另存为 UTF-8 编码后重新导入"
-        ) from None
+        raise Unreadable(f"文件开头标明是 {name} 编码，但内容无法按此解码；请另存为 UTF-8 编码后重新导入") from None
 
 
 def _looks_utf16(raw: bytes) -> str:

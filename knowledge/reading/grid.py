@@ -10,6 +10,7 @@ from knowledge.reading.source import Unreadable
 
 MAX_CELLS = 120_000
 MAX_COLUMNS = 512
+TOO_LARGE = f"表格过大（超过 {MAX_CELLS} 个单元格）；请拆成几个文件，或只保留客户需要的内容"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,11 @@ class Builder:
     cells: dict[tuple[int, int], Cell] = field(default_factory=dict)
     count: int = 0
 
-    def place(
-        self, row: int, column: int, text: str, *, down: int = 1, across: int = 1, header: bool = False
-    ) -> None:
+    def place(self, row: int, column: int, text: str, *, down: int = 1, across: int = 1, header: bool = False) -> None:
         """Puts a cell at (row, column) that covers `down` rows and `across` columns."""
         down, across = max(1, down), max(1, min(across, MAX_COLUMNS - min(column, MAX_COLUMNS - 1)))
         if len(self.cells) + down * across > MAX_CELLS:
-            raise Unreadable(f"表格过大（超过 {MAX_CELLS} 个单元格）；请拆成几个文件，或只保留客户需要的内容")
+            raise Unreadable(TOO_LARGE)
         cell = Cell(text, header, self.count)
         self.count += 1
         for r in range(row, row + down):
@@ -128,5 +127,3 @@ def one_line(text: str) -> str:
         tight = re.search(r"[，。；：、！？,;:（(]$", joined) or line[0] in "（(，。；：、）)%％"
         joined += line if tight else f" {line}"
     return joined
-
-

@@ -25,6 +25,7 @@ class Signals:
     near: float
     markers: tuple[re.Pattern[str], ...]
     signals: tuple[tuple[float, re.Pattern[str]], ...]
+    traditional: dict[int, str]
 
 
 @lru_cache(maxsize=1)
@@ -34,11 +35,12 @@ def signals() -> Signals:
     return Signals(
         threshold=float(data["threshold"]),
         near=float(data["near"]),
-        markers=tuple(re.compile(p, re.I | re.M) for p in data["markers"]),
+        markers=tuple(re.compile(p, re.IGNORECASE | re.MULTILINE) for p in data["markers"]),
         signals=tuple(
-            (float(s["weight"]), re.compile("|".join(f"(?:{p})" for p in s["patterns"]), re.I | re.M))
+            (float(s["weight"]), re.compile("|".join(f"(?:{p})" for p in s["patterns"]), re.IGNORECASE | re.MULTILINE))
             for s in data["signals"]
         ),
+        traditional=str.maketrans(data["traditional"]),
     )
 
 
@@ -71,7 +73,7 @@ def without_instructions(text: str, *, near: bool = False) -> tuple[str, tuple[s
             taken.append(line)
             near = True
             continue
-        parts = []
+        parts: list[str] = []
         for sentence in pieces(line):
             near = aimed_at_model(sentence, near=near)
             (taken if near else parts).append(sentence)
@@ -84,7 +86,7 @@ _HINT = re.compile(
     r"忽略|无视|無視|忘记|忘記|忘掉|抛弃|丢弃|遵守|绕过|覆盖|推翻|指令|指示|提示|设定|你|您|扮演|假装|模拟|回答|回复|答复|告诉|告知|"
     r"模型|助手|机器人|人工智能|\bai|[<\[#]|ignore|disregard|forget|override|bypass|you|instruction|prompt|assistant|system|"
     r"answer|reply|respond|tell|pretend|无论|不论|不管",
-    re.I,
+    re.IGNORECASE,
 )
 
 
@@ -95,4 +97,4 @@ def suspicious(text: str) -> bool:
 
 def _normal(text: str) -> str:
     text = unicodedata.normalize("NFKC", text[:MAX_SENTENCE]).lower()
-    return close_gaps(re.sub(r"[ \t]+", " ", text)).strip()
+    return close_gaps(re.sub(r"[ \t]+", " ", text)).strip().translate(signals().traditional)

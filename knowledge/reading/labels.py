@@ -24,7 +24,7 @@ _DATE = re.compile(r"\d{4}\s*[-/.年]\s*\d{1,2}\s*(?:[-/.月]\s*\d{1,2}\s*日?)?
 @lru_cache(maxsize=1)
 def _patterns() -> dict[str, re.Pattern[str]]:
     data = yaml.safe_load(DATA.read_text("utf-8"))
-    return {key: re.compile(value, re.S) for key, value in data.items() if key != "version"}
+    return {key: re.compile(value, re.DOTALL) for key, value in data.items() if key != "version"}
 
 
 def named(word: Word, text: str) -> bool:
@@ -44,8 +44,10 @@ def unit_of(text: str) -> str:
 
 
 def is_value(text: str) -> bool:
-    """Whether `text` is a number, an amount, a rate, a date or a time, so no label."""
+    """Whether `text` is a number, an amount, a rate, a date or a time, so no label (a year alone may be one)."""
     text = text.strip()
+    if re.fullmatch(r"(?:19|20)\d{2}年?", text):
+        return False
     return bool(_NUMBER.fullmatch(text) or _DATE.fullmatch(text))
 
 

@@ -16,11 +16,13 @@ _QUESTION = re.compile(
 )
 _ANSWER = re.compile(
     rf"(?:[（(\[【]\s*)?(?:参考|标准|官方|客服)?(?:答案|回答|解答|答复|回复|答|Answer|A|a)\s*[-.]?\s*(?:\d{{1,3}}|{_CN})?\s*"
-    r"(?:[\]】)）]\s*[：:、.．]?|[：:、．]|\.(?=\s|[\u4e00-\u9fff]))\s*"
+    r"(?:[\]】)）]\s*[：:、.．]?|[：:、．]|\.(?=\s|[\u4e00-\u9fff])|(?<=\d)\s+)\s*"
 )
-_BULLET = re.compile(r"(?:[•·●○◦▪▫■□◆◇►▶▸‣⁃∙➢➤✓✔★☆※－–—\uf06c\uf0b7\uf0d8\uf0fc]|[-*+](?=\s)|[-](?=[\u4e00-\u9fff]))\s*(?=\S)")
+_BULLET = re.compile(
+    r"(?:[•·●○◦▪▫■□◆◇►▶▸‣⁃∙➢➤✓✔★☆※－–—\uf06c\uf0b7\uf0d8\uf0fc]|[-*+](?=\s)|[-](?=[\u4e00-\u9fff]))\s*(?=\S)"
+)
 _ORDERED: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("step", re.compile(rf"(?:第\s*(\d{{1,2}}|{_CN})\s*步|步骤\s*(\d{{1,2}}|{_CN})|Step\s*(\d{{1,2}}))\s*[：:、.．，,]?\s*", re.I)),
+    ("step", re.compile(rf"(?:第\s*(\d{{1,2}}|{_CN})\s*步|步骤\s*(\d{{1,2}}|{_CN})|Step\s*(\d{{1,2}}))\s*[：:、.．，,]?\s*", re.IGNORECASE)),
     ("chapter", re.compile(rf"第\s*(\d{{1,3}}|{_CN})\s*[编章篇]\s*[：:、.]?\s*")),
     ("section", re.compile(rf"第\s*(\d{{1,3}}|{_CN})\s*(?:节|部分)\s*[：:、.]?\s*")),
     ("article", re.compile(rf"第\s*(\d{{1,3}}|{_CN})\s*条(?:之{_CN})?(?=[\s：:、【]|[\u4e00-\u9fff])\s*[：:、]?\s*")),
@@ -33,8 +35,13 @@ _ORDERED: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("circled", re.compile(f"([{_CIRCLED}])\\s*(?=\\S)")),
     ("alpha", re.compile(r"([A-Ha-h])\s*(?:、|[)）]|[.．](?=\s|[\u4e00-\u9fff]))\s*(?=\S)")),
 )  # fmt: skip
-_ASKING_START = re.compile(r"(?:如何|怎么|怎样|什么是|什么叫|何为|何谓|为什么|为何|哪些|能否|可否|是否|(?:What|How|Why|When|Where|Can|Is|Do|Does)\b)")
-_ASKING_END = re.compile(r"(?:吗|呢|么|是什么|有哪些|怎么办|怎么算|是多少|多久|在哪里|在哪|什么意思|怎么样|怎么回事|为什么|哪些)[？?]?$")
+_ASKING_START = re.compile(
+    r"(?:如何|怎么|怎样|什么是|什么叫|何为|何谓|为什么|为何|哪些|能否|可否|是否|(?:What|How|Why|When|Where|Can|Is|Do|Does)\b)"
+)
+_ASKING_WORD = re.compile(
+    r"(?:如何|怎么|怎样|为什么|为何|哪些|哪个|哪种|哪里|哪儿|多少|多久|多长时间|什么时候|何时|是什么|有什么|什么意思|是否|能否|可否|能不能|"
+    r"可不可以|会不会|要不要|有没有)|(?:吗|呢|么)[？?]?$"
+)
 _FACT = re.compile(r"([^：:\n。；;！？!?，,“”\"]{1,20})\s*[：:]\s*(\S.*)")
 _CLOSED = re.compile(r"[。！？!?；;，,：:、…]$")
 
@@ -51,7 +58,13 @@ class Marker:
 
 def ordered(line: str) -> Marker | None:
     """The ordered marker `line` begins with, if any."""
-    if not line or not (line[0].isdigit() or line[0] in "第步（(Ss" or line[0] in _CIRCLED or line[0] in "一二三四五六七八九十百" or line[0] in "ABCDEFGHabcdefgh"):  # noqa: E501
+    if not line or not (
+        line[0].isdigit()
+        or line[0] in "第步（(Ss"
+        or line[0] in _CIRCLED
+        or line[0] in "一二三四五六七八九十百"
+        or line[0] in "ABCDEFGHabcdefgh"
+    ):
         return None
     for style, pattern in _ORDERED:
         found = pattern.match(line)
@@ -97,7 +110,7 @@ def asks_as_heading(text: str) -> bool:
     if asks(text):
         return True
     short = len(text) <= 40 and not re.search(r"[。！!；;：:]", text)
-    return short and bool(_ASKING_START.match(text) or _ASKING_END.search(text))
+    return short and bool(_ASKING_START.match(text) or _ASKING_WORD.search(text))
 
 
 def fact(line: str) -> tuple[str, str] | None:
@@ -113,6 +126,12 @@ def fact(line: str) -> tuple[str, str] | None:
 def is_fact_label(label: str) -> bool:
     """Whether the label is a known kind of fact (费率, 期限, 风险等级 …)."""
     return named("fact", label)
+
+
+def asked_inline(text: str) -> tuple[str, str] | None:
+    """(question, answer) of a text that is a short question with its answer right behind it."""
+    found = re.fullmatch(r"([^。！？!?；;\n]{4,60}[？?])[\s：:]*(\S.{5,})", text, re.DOTALL)
+    return (found[1], found[2]) if found else None
 
 
 def open_ended(line: str) -> bool:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from bs4 import BeautifulSoup
 from bs4.element import CData, Comment, Declaration, Doctype, NavigableString, PageElement, ProcessingInstruction, Tag
 
 from knowledge.reading import markers
-from knowledge.reading.grid import Builder
-from knowledge.reading.source import Faq, Heading, Item, ListBlock, Pairs, Paragraph, Unreadable
+from knowledge.reading.characters import join_lines
+from knowledge.reading.grid import MAX_CELLS, TOO_LARGE, Builder
+from knowledge.reading.source import Faq, Heading, Item, ListBlock, Pairs, Paragraph, TableBlock, Unreadable
 from knowledge.reading.structure import Raw, structured
 from knowledge.reading.style import Look, Sheet, look_of, style_sheet
-from knowledge.reading.characters import join_lines
 
 MAX_DEPTH = 160
 MAX_NODES = 400_000
@@ -37,6 +38,8 @@ _CJK_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])[ \t]*\n[ \t]*(?=[\u3
 
 def html_blocks(text: str) -> tuple[list[Raw], list[tuple[str, str]]]:
     """(blocks of the page, hidden texts as (how, text)). Raises Unreadable when it is nested or large beyond reason."""
+    if len(re.findall(r"<t[dh]\b", text, re.I)) > MAX_CELLS:
+        raise Unreadable(TOO_LARGE)
     try:
         soup = BeautifulSoup(text, "lxml")
         root = soup.body or soup
@@ -55,7 +58,7 @@ def html_blocks(text: str) -> tuple[list[Raw], list[tuple[str, str]]]:
 def _main(root: Tag) -> Tag:
     """The page's main part when it says which, and that part holds most of the text."""
     whole = len(root.get_text())
-    for found in (root.find("main"), root.find(attrs={"role": "main"}), root.find("article")):
+    for found in (root.find("main"), root.select_one("[role=main]"), root.find("article")):
         if isinstance(found, Tag) and len(found.get_text()) * 2 > whole and len(root.find_all(found.name)) == 1:
             return found
     return root
@@ -91,6 +94,10 @@ class _Walker:
         text = "".join(t for t, _ in self.buffer)
         text = soften(re.sub(r"[ \t]*\n[ \t]*", "\n", re.sub(r"[ \t]+", " ", text)).strip())
         bold = bool(text) and all(b for t, b in self.buffer if t.strip())
+        lead = "".join(t for t, _ in takewhile(lambda part: part[1] or not part[0].strip(), self.buffer)).strip()
+        if lead and not bold and markers.asks(markers.question(lead) or lead) and text.startswith(lead):
+            self.blocks.append(Paragraph(lead, True))
+            text = text[len(lead) :].strip()
         if text:
             self.blocks.append(Paragraph(text, bold))
         self.buffer.clear()
@@ -102,7 +109,9 @@ class _Walker:
 
     def child(self, child: PageElement, look: Look, depth: int) -> None:
         if isinstance(child, NavigableString):
-            if isinstance(child, (Comment, Declaration, Doctype, ProcessingInstruction)) and not isinstance(child, CData):
+            if isinstance(child, (Comment, Declaration, Doctype, ProcessingInstruction)) and not isinstance(
+                child, CData
+            ):
                 return
             self.text(str(child), look)
         elif isinstance(child, Tag):
@@ -261,7 +270,14 @@ class _Walker:
                 head = cell.name == "th" or (isinstance(group, Tag) and group.name == "thead")
                 across = min(_integer(cell.get("colspan"), 1), 200)
                 left = len(rows) - line
-                builder.place(line, column, text, down=min(_integer(cell.get("rowspan"), 1) or left, left), across=across, header=head)
+                builder.place(
+                    line,
+                    column,
+                    text,
+                    down=min(_integer(cell.get("rowspan"), 1) or left, left),
+                    across=across,
+                    header=head,
+                )
                 column += across
             line += 1
         return builder
@@ -293,7 +309,11 @@ class _Walker:
     def details(self, tag: Tag, look: Look, depth: int) -> None:
         self.flush()
         summary = tag.find("summary", recursive=False)
-        asked = " ".join(self.inner(summary, look_of(summary, look, self.sheet), depth).split("\n")) if isinstance(summary, Tag) else ""
+        asked = (
+            " ".join(self.inner(summary, look_of(summary, look, self.sheet), depth).split("\n"))
+            if isinstance(summary, Tag)
+            else ""
+        )
         body = self.inside((c for c in tag.children if c is not summary), look, depth)
         self.blocks += _defined(asked, body) if asked else body
 
@@ -314,7 +334,7 @@ def _defined(term: str, body: list[Raw]) -> list[Raw]:
     return [Heading(6, term, "term"), *body]
 
 
-def plain(blocks: Sequence[Raw]) -> str:
+def plain(blocks: Sequence[Raw | TableBlock]) -> str:
     """Blocks as lines of text (for a cell or an item)."""
     lines: list[str] = []
     for block in blocks:
@@ -339,11 +359,16 @@ def soften(text: str) -> str:
     joined = lines[0]
     for line in lines[1:]:
         last = joined.rsplit("\n", 1)[-1]
-        own = markers.ordered(line) or markers.question(line) or markers.bullet(line) is not None
-        own = own or markers.answer(line) is not None or markers.fact(line) or markers.asks(last) or markers.fact(last)
-        own = own or len(last) < 24 and not last.endswith(("，", ",", "、"))
+        own = _begins(line) or markers.asks(last) or markers.fact(last) is not None
+        own = own or (len(last) < 24 and not last.endswith(("，", ",", "、")))
         joined = f"{joined}\n{line}" if own else join_lines(joined, line)
     return joined
+
+
+def _begins(line: str) -> bool:
+    """Whether a line begins something of its own."""
+    marked = (markers.ordered, markers.question, markers.bullet, markers.answer, markers.fact)
+    return any(read(line) is not None for read in marked)
 
 
 def _is_menu(tag: Tag) -> bool:

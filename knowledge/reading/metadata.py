@@ -15,9 +15,9 @@ from knowledge.reading.characters import clean, decode
 from knowledge.reading.source import Metadata, Unreadable
 
 MAX_METADATA_BYTES = 65_536
-_FENCE = re.compile(r"\A\s*---[ \t]*\n(.*?\n)??(---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
-_KEY_LINE = re.compile(r"^[A-Za-z_]+[ \t]*[:：]", re.M)
-_WIDE_COLON = re.compile(r"^[ \t]*([A-Za-z_]+)[ \t]*：", re.M)
+_FENCE = re.compile(r"\A\s*---[ \t]*\n(.*?\n)??(---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_KEY_LINE = re.compile(r"^[A-Za-z_]+[ \t]*[:：]", re.MULTILINE)
+_WIDE_COLON = re.compile(r"^[ \t]*([A-Za-z_]+)[ \t]*：", re.MULTILINE)
 _DAY = re.compile(r"(\d{4})\s*(?:[-/.]|年)\s*(\d{1,2})\s*(?:[-/.]|月)\s*(\d{1,2})\s*日?")
 _MOMENT = re.compile(r"[T ]\d{2}:?\d{2}")
 _NOTHING = {"", "~", "null", "none", "n/a"}
@@ -63,7 +63,7 @@ def parse_mapping(text: str, where: str) -> dict[str, Any]:
         raise Unreadable(f"{where}过大；请只保留元数据，正文放在后面")
     wide = _WIDE_COLON.search(text)
     try:
-        value = yaml.load(text, Loader=_Strings)  # noqa: S506 - a loader that only makes strings
+        value = yaml.load(text, Loader=_Strings)
     except _Refused as error:
         raise Unreadable(f"{where}{error}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:

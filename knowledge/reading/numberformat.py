@@ -37,7 +37,12 @@ def _moment(value: datetime.datetime | datetime.date | datetime.time | datetime.
             day = f"{value.month}月{value.day}日"
     elif "d" not in plain.lower() and "y" in plain.lower() and "m" in plain.lower():
         day = f"{value.year}-{value.month:02d}"
-    elif "y" not in plain.lower() and "d" not in plain.lower() and "h" in plain.lower() and isinstance(value, datetime.datetime):
+    elif (
+        "y" not in plain.lower()
+        and "d" not in plain.lower()
+        and "h" in plain.lower()
+        and isinstance(value, datetime.datetime)
+    ):
         return value.strftime("%H:%M")
     else:
         day = value.strftime("%Y-%m-%d")
@@ -53,9 +58,8 @@ def _number(value: Decimal, form: str) -> str:
     literal_before, body, literal_after = _literals(section)
     if not body:
         return (literal_before + literal_after).strip() or _general(value)
-    if "E" in body.upper() and re.search(r"E[+-]", body, re.I) or "/" in body:
+    if "E" in body.upper() and re.search(r"E[+-]", body, re.IGNORECASE) or "/" in body:
         return _general(value)
-    percent = "%" in body or "%" in literal_after or "‰" in literal_after
     if "%" in literal_after or "%" in body:
         value *= 100
     thousands = "," in re.sub(r",+$", "", body.split(".")[0]) and bool(re.search(r"[#0?],[#0?]", body))
@@ -70,8 +74,7 @@ def _number(value: Decimal, form: str) -> str:
     sign = "-" if value < 0 and text.strip("0.,") and form.count(";") == 0 else ""
     if value < 0 and form.count(";") and not re.search(r"[-(（]", literal_before):
         sign = "-"
-    end = literal_after if percent and "%" in literal_after else literal_after
-    return (sign + literal_before + text + ("%" if "%" in body else "") + end).strip()
+    return (sign + literal_before + text + ("%" if "%" in body else "") + literal_after).strip()
 
 
 def _section(value: Decimal, form: str) -> str:
@@ -89,13 +92,13 @@ def _section(value: Decimal, form: str) -> str:
 
 def _literals(section: str) -> tuple[str, str, str]:
     """(text before the digits, the digit pattern, text after it)."""
-    tokens = re.findall(r"\"[^\"]*\"|\\.|[#0?.,]+(?:E[+-]0+)?|.", section, re.I)
+    tokens = re.findall(r"\"[^\"]*\"|\\.|[#0?.,]+(?:E[+-]0+)?|.", section, re.IGNORECASE)
     before, body, after = "", "", ""
     for token in tokens:
-        if re.fullmatch(r"[#0?.,]+(?:E[+-]0+)?", token, re.I) and not after and re.search("[#0?]", token):
+        if re.fullmatch(r"[#0?.,]+(?:E[+-]0+)?", token, re.IGNORECASE) and not after and re.search("[#0?]", token):
             body += token
             continue
-        text = token[1:-1] if token.startswith('"') else token[1:] if token.startswith("\\") else token
+        text = token[1:-1] if token.startswith('"') else token.removeprefix("\\")
         if body:
             after += text
         else:
@@ -120,5 +123,7 @@ def _general(value: Decimal) -> str:
     """A number without format: integers without ".0", at most ten digits after the point."""
     if value == value.to_integral_value():
         return f"{value.to_integral_value():f}"
-    text = f"{value.quantize(Decimal(1).scaleb(-10), rounding=ROUND_HALF_UP):f}" if abs(value) < 10**15 else f"{value:f}"
+    text = (
+        f"{value.quantize(Decimal(1).scaleb(-10), rounding=ROUND_HALF_UP):f}" if abs(value) < 10**15 else f"{value:f}"
+    )
     return text.rstrip("0").rstrip(".") if "." in text else text

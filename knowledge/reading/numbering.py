@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from knowledge.reading import markers
@@ -40,6 +40,14 @@ def run_at(elements: Sequence[Any], place: int) -> Run | None:
         for mark, p, after in zip(heads, places, bounds[1:], strict=True)
         if mark is not None
     ]
+    inline = [markers.asked_inline(mark.text) for _, mark, _ in parts]
+    if all(inline) and first.style not in ("article", "chapter", "section"):
+        answered = [
+            (n, pair[0], (replace(elements[p], text=pair[1], gap=True), *b))
+            for (n, _, b), pair, p in zip(parts, inline, places, strict=True)
+            if pair
+        ]
+        return Run("faq", first.style, tuple(answered), stop)
     kind = _kind(first.style, [mark.text for _, mark, _ in parts], [body for *_, body in parts], elements, places)
     if kind != "list":
         full = kind != "faq"
@@ -50,7 +58,13 @@ def run_at(elements: Sequence[Any], place: int) -> Run | None:
 
 
 def _head(mark: markers.Marker, full: bool) -> str:
-    return f"{mark.written} {mark.text}" if full and mark.style in _SPACED else f"{mark.written}{mark.text}" if full else mark.text
+    return (
+        f"{mark.written} {mark.text}"
+        if full and mark.style in _SPACED
+        else f"{mark.written}{mark.text}"
+        if full
+        else mark.text
+    )
 
 
 _SPACED = ("article", "chapter", "section", "decimal")
@@ -137,7 +151,9 @@ def _end_of_list(elements: Sequence[Any], last: int, style: str) -> int:
         deeper = (mark is not None and mark.style != style and not _outer(mark.style, style)) or (
             markers.bullet(text) is not None
         )
-        continues = not one.gap and mark is None and not markers.closed(elements[at - 1].text) and not markers.fact(text)
+        continues = (
+            not one.gap and mark is None and not markers.closed(elements[at - 1].text) and not markers.fact(text)
+        )
         if not (deeper or continues):
             break
         at += 1

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 
 from knowledge.reading.source import Unreadable
 
@@ -39,7 +39,9 @@ class Package:
         raw = self.bytes(name)
         if raw is None:
             return None
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, recover=False, load_dtd=False)
+        parser = etree.XMLParser(
+            resolve_entities=False, no_network=True, huge_tree=False, recover=False, load_dtd=False
+        )
         return etree.fromstring(raw, parser)
 
     def related(self, part: str) -> dict[str, tuple[str, str]]:
@@ -50,7 +52,9 @@ class Package:
         for one in [] if root is None else root.iter(_RELATION):
             target = one.get("Target", "")
             if one.get("TargetMode") != "External":
-                path = target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+                path = (
+                    target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+                )
                 found[one.get("Id", "")] = (one.get("Type", "").rsplit("/", 1)[-1], path)
         return found
 

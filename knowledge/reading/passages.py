@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from assistant.turn import Form, Passage
-
 from knowledge.reading.labels import unit_of
 from knowledge.reading.sentences import clauses, pieces, tokens
 from knowledge.reading.source import Block, Faq, Heading, ListBlock, Pairs, Paragraph, Source, TableBlock
@@ -68,6 +67,12 @@ def _hash(piece: Piece) -> str:
 
 
 def _pieces(blocks: Sequence[Block], title: str) -> Iterator[Piece]:
+    """Pieces in order; a table that neither caption nor heading names takes the document's title."""
+    for piece in _untitled(blocks, title):
+        yield replace(piece, table=title) if piece.form == "row" and not piece.table else piece
+
+
+def _untitled(blocks: Sequence[Block], title: str) -> Iterator[Piece]:
     path: list[tuple[int, str, str]] = []
     waiting: list[Paragraph] = []
     bare: list[str] = []
@@ -294,7 +299,11 @@ def _marked_notes(text: str, notes: Sequence[str]) -> str:
 
 def _note_pieces(block: Pairs | TableBlock, heading: tuple[str, ...]) -> Iterator[Piece]:
     table = _table_name(block.caption, heading)
+    rows = block.pairs if isinstance(block, Pairs) else block.rows
+    taken = "".join(_marked_notes(" ".join(row), block.notes) for row in rows)
     for note in block.notes:
+        if f"\n{note}" in taken:
+            continue
         for part in split_text(note, TEXT_TOKENS):
             yield Piece("text", part, heading, table=table)
 

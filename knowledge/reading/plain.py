@@ -17,8 +17,7 @@ _INDENT = re.compile("^(?:[\u3000]{1,4}|[ ]{2,}|\t)")
 
 def text_blocks(text: str) -> list[Raw]:
     """Blocks of plain text."""
-    lines = text.split("\n")
-    width = _wrapped_at(lines)
+    lines = re.sub(r"[ \t\u3000]{9,}", " " * 8, text).split("\n")
     blocks: list[Raw] = []
     group: list[str] = []
     place = 0
@@ -27,7 +26,7 @@ def text_blocks(text: str) -> list[Raw]:
         below = lines[place + 1].strip() if place + 1 < len(lines) else ""
         rows = _drawn_table(lines, place)
         if rows:
-            blocks += _paragraphs(group, width)
+            blocks += _paragraphs(group)
             group = []
             builder = Builder()
             for r, row in enumerate(rows):
@@ -43,61 +42,56 @@ def text_blocks(text: str) -> list[Raw]:
             place += 2
             continue
         if not title or _RULE.fullmatch(title):
-            blocks += _paragraphs(group, width)
+            blocks += _paragraphs(group)
             group = []
         else:
             marked = re.match(r"#{1,6}\s+(?=\S)", title)
             if marked:
-                blocks += _paragraphs(group, width)
+                blocks += _paragraphs(group)
                 group = []
                 blocks.append(Heading(marked[0].count("#"), title[marked.end() :].strip("# ")))
             else:
                 group.append(line)
         place += 1
-    return blocks + _paragraphs(group, width)
+    return blocks + _paragraphs(group)
 
 
-def _paragraphs(lines: list[str], width: int) -> list[Raw]:
+def _paragraphs(lines: list[str]) -> list[Raw]:
     """Paragraphs of lines that stand together: indentation begins one, a full line goes on in the next."""
     found: list[Raw] = []
-    current = ""
+    current: list[str] = []
+    width = _wrapped_at(lines)
     last = ""
     for line in lines:
         text = line.strip()
         fresh = bool(_INDENT.match(line)) and not _INDENT.match(last or line) or line.startswith("\u3000")
-        if current and width and _columns(last) >= width * 0.86 and not markers.closed(last) and not _begins(text):
-            current = current.rsplit("\n", 1)[0] + "\n" + join_lines(current.rsplit("\n", 1)[-1], text) if (
-                "\n" in current
-            ) else join_lines(current, text)
-        elif current and width and _columns(last) >= width * 0.86 and not fresh and not _begins(text):
-            current = join_lines(current, text)
+        full = width and _columns(last) >= width - 5 and not re.search(r"[。！？!?；;：:]$", last)
+        if current and full and not fresh and not _begins(text):
+            current[-1] = join_lines(current[-1], text)
         elif current and fresh:
-            found.append(Paragraph(current))
-            current = text
+            found.append(Paragraph("\n".join(current)))
+            current = [text]
         else:
-            current = f"{current}\n{text}" if current else text
-        last = line
+            current.append(text)
+        last = line.rstrip()
     if current:
-        found.append(Paragraph(current))
+        found.append(Paragraph("\n".join(current)))
     return found
 
 
 def _begins(line: str) -> bool:
     """Whether `line` begins something of its own."""
-    return bool(markers.ordered(line) or markers.bullet(line) is not None or markers.question(line) or markers.answer(line))
+    marked = markers.ordered(line) or markers.bullet(line) is not None or markers.question(line) or markers.fact(line)
+    return bool(marked) or markers.answer(line) is not None
 
 
 def _wrapped_at(lines: list[str]) -> int:
-    """Display width at which the text is wrapped; 0 when its lines are whole paragraphs."""
-    widths = sorted(_columns(line) for line in lines if line.strip())
-    if len(widths) < 6:
+    """Display width at which these lines are wrapped; 0 when they are whole paragraphs."""
+    widths = sorted((_columns(line) for line in lines), reverse=True)
+    if len(widths) < 2 or not 36 <= widths[0] <= 130:
         return 0
-    longest = widths[-1]
-    if not 40 <= longest <= 130:
-        return 0
-    full = [line for line in lines if _columns(line) >= longest * 0.86]
-    open_lines = sum(not re.search(r"[。！？!?；;：:]$", line.strip()) for line in full)
-    return longest if len(full) >= 3 and open_lines * 2 > len(full) else 0
+    near = sum(width >= widths[0] - 5 for width in widths)
+    return widths[0] if near >= 2 or widths[0] >= 64 and len(widths) == 2 else 0
 
 
 def _columns(line: str) -> int:
@@ -105,31 +99,36 @@ def _columns(line: str) -> int:
 
 
 def _table_height(lines: list[str], place: int) -> int:
+    """Number of lines from `place` on that are divided the same way."""
     height = 0
-    while place + height < len(lines) and _splits(lines[place + height]):
+    while place + height < len(lines) and _split(lines[place + height]) is not None:
         height += 1
     return height
 
 
 def _drawn_table(lines: list[str], place: int) -> list[list[str]]:
-    """Rows of a table drawn with bars or set with tabs from `place` on; [] when there is none."""
-    rows = [_cells(line) for line in lines[place : place + _table_height(lines, place)]]
+    """Rows of a table drawn with bars, set with tabs or aligned with spaces from `place` on; [] when there is none."""
+    rows = [_split(line) or [] for line in lines[place : place + _table_height(lines, place)]]
     rows = [row for row in rows if row]
     widths = {len(row) for row in rows}
-    return rows if len(rows) >= 2 and max(widths) >= 2 and len(widths) <= 2 else []
-
-
-def _splits(line: str) -> bool:
-    text = line.strip()
-    return bool(text) and (
-        text.count("|") >= 2 or text.count("│") >= 2 or text.count("┃") >= 2 or "\t" in text or bool(re.fullmatch(r"[-+=|:\s┌┐└┘├┤┬┴┼─━┏┓┗┛┣┫┳┻╋]{5,}", text) and re.search(r"[+┌├└┼┏┣┗|]", text))  # noqa: E501
-    )
-
-
-def _cells(line: str) -> list[str]:
-    text = line.strip()
-    if re.fullmatch(r"[-+=|:\s┌┐└┘├┤┬┴┼─━┏┓┗┛┣┫┳┻╋]+", text):
+    if len(rows) < 2 or max(widths) < 2 or len(widths) > 2:
         return []
-    if re.search(r"[|│┃]", text):
+    spaced = not re.search(r"[|│┃\t]", lines[place])
+    if spaced and (len(widths) > 1 or any(len(cell) > 30 for row in rows for cell in row)):
+        return []
+    return rows
+
+
+def _split(line: str) -> list[str] | None:
+    """Cells of a line of a drawn table; [] for a rule; None when it is none."""
+    text = line.strip()
+    if len(text) >= 5 and re.fullmatch(r"[-+=|:\s┌┐└┘├┤┬┴┼─━┏┓┗┛┣┫┳┻╋│┃]+", text) and re.search(r"[+┌└├┼┏┗┣|]", text):
+        return []
+    if text.count("|") >= 2 or text.count("│") >= 2 or text.count("┃") >= 2:
         return [cell.strip() for cell in re.split(r"[|│┃]", text.strip("|│┃"))]
-    return [cell.strip() for cell in re.split(r"\t+", text)]
+    if "\t" in text:
+        return [cell.strip() for cell in re.split(r"\t+", text)]
+    cells = re.split(r"[ \u3000]{2,}", text)
+    if len(cells) > 1 and not _begins(text) and not re.search(r"[。；]$", text):
+        return [cell.strip() for cell in cells]
+    return None

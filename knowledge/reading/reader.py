@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from knowledge.reading import markers
 from knowledge.reading.characters import decode
 from knowledge.reading.markdown import markdown_blocks
 from knowledge.reading.markup import html_blocks
@@ -20,7 +21,12 @@ from knowledge.reading.structure import Raw, structured
 from knowledge.reading.visible import visible
 
 SUFFIXES = (".md", ".markdown", ".html", ".htm", ".pdf", ".docx", ".xlsx", ".txt")
-_OLD = {".doc": "Word 文档（.docx）", ".xls": "Excel 工作簿（.xlsx）", ".wps": "Word 文档（.docx）", ".et": "Excel 工作簿（.xlsx）"}
+_OLD = {
+    ".doc": "Word 文档（.docx）",
+    ".xls": "Excel 工作簿（.xlsx）",
+    ".wps": "Word 文档（.docx）",
+    ".et": "Excel 工作簿（.xlsx）",
+}
 _PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 Hidden = list[tuple[str, str]]
@@ -36,8 +42,10 @@ def read(path: Path, *, max_bytes: int = 20_000_000) -> Source:
     except (RecursionError, MemoryError):
         raise Unreadable("文件结构过于复杂，无法读取；请另存一份内容简单的文件") from None
     except OSError as error:
-        raise Unreadable(f"文件打不开（{error.strerror or type(error).__name__}）；请检查文件是否存在、是否有读取权限") from None
-    except Exception as error:  # noqa: BLE001 - a hostile file may break any parser in any way
+        raise Unreadable(
+            f"文件打不开（{error.strerror or type(error).__name__}）；请检查文件是否存在、是否有读取权限"
+        ) from None
+    except Exception as error:
         raise Unreadable(f"文件已损坏，无法读取（{type(error).__name__}）；请用原软件打开后另存一份") from error
 
 
@@ -64,7 +72,8 @@ def _read(path: Path, max_bytes: int) -> Source:
     if not any(True for block in final if not isinstance(block, Heading) or block.text):
         gone = "，可见文字都被判定为隐藏内容或指令" if removed else ""
         raise Unreadable(f"文件里没有可用的文字{gone}；请检查内容，扫描件请先做文字识别")
-    meta = metadata(given, stem=path.stem, heading=_first_heading(final))
+    named = "" if suffix == ".xlsx" else _first_heading(final)
+    meta = metadata(given, stem=path.stem, heading=named)
     return Source(meta, final, tuple(removed), content_hash(meta, final))
 
 
@@ -85,9 +94,9 @@ def _merged(front: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
 
 
 def _first_heading(blocks: Sequence[Block]) -> str:
-    """Text of the first heading among the first few blocks, or ""."""
+    """Text of the first heading among the first few blocks that is no numbered section, or ""."""
     for block in blocks[:6]:
-        if isinstance(block, Heading) and block.text and len(block.text) <= 80:
+        if isinstance(block, Heading) and block.text and len(block.text) <= 80 and not markers.ordered(block.text):
             return re.sub(r"\s+", " ", block.text)
     return ""
 

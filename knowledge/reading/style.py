@@ -28,8 +28,29 @@ _NAMED = {
     "gainsboro": (220, 220, 220), "darkblue": (0, 0, 139), "purple": (128, 0, 128), "maroon": (128, 0, 0),
     "teal": (0, 128, 128), "darkred": (139, 0, 0), "linen": (250, 240, 230), "beige": (245, 245, 220),
 }  # fmt: skip
-_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0, "xx-large": 32.0}
-_UNITS = {"px": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0, "mm": 3.78, "cm": 37.8, "in": 96.0, "vw": 12.0, "vh": 8.0, "ex": 8.0, "ch": 8.0, "pc": 16.0}  # noqa: E501
+_SIZES = {
+    "xx-small": 9.0,
+    "x-small": 10.0,
+    "small": 13.0,
+    "medium": 16.0,
+    "large": 18.0,
+    "x-large": 24.0,
+    "xx-large": 32.0,
+}
+_UNITS = {
+    "px": 1.0,
+    "pt": 4 / 3,
+    "em": 16.0,
+    "rem": 16.0,
+    "mm": 3.78,
+    "cm": 37.8,
+    "in": 96.0,
+    "vw": 12.0,
+    "vh": 8.0,
+    "ex": 8.0,
+    "ch": 8.0,
+    "pc": 16.0,
+}
 _LENGTH = re.compile(r"(-?\d*\.?\d+)\s*(px|pt|em|rem|mm|cm|in|vw|vh|ex|ch|pc|%)?")
 Colour = tuple[int, int, int]
 Sheet = Mapping[int, Mapping[str, str]]
@@ -153,7 +174,9 @@ def _unseen(given: Mapping[str, str]) -> bool:
     opacity = given.get("opacity", "1").rstrip("%")
     if _number(opacity, 1.0) < 0.06 or re.search(r"opacity\(\s*0(?:\.0\d*)?%?\s*\)", given.get("filter", "")):
         return True
-    if given.get("position") in ("absolute", "fixed") and any(_far(given.get(k)) for k in ("left", "top", "right", "bottom")):
+    if given.get("position") in ("absolute", "fixed") and any(
+        _far(given.get(k)) for k in ("left", "top", "right", "bottom")
+    ):
         return True
     if any(_far(given.get(name)) for name in ("text-indent", "margin-left", "margin-top")):
         return True
@@ -164,7 +187,9 @@ def _unseen(given: Mapping[str, str]) -> bool:
         r"inset\((?:100|[5-9]\d)%|circle\(0", given.get("clip-path", "")
     ):
         return True
-    small = any(name in given and _pixels(given[name], 99.0) <= 1 for name in ("width", "height", "max-height", "max-width"))
+    small = any(
+        name in given and _pixels(given[name], 99.0) <= 1 for name in ("width", "height", "max-height", "max-width")
+    )
     return small and given.get("overflow", "") in ("hidden", "clip")
 
 
@@ -207,7 +232,7 @@ def declarations(text: str) -> dict[str, str]:
 
 def _rules(text: str, depth: int = 0) -> Iterator[tuple[str, dict[str, str]]]:
     """(selector, watched properties) of every rule that can apply on a screen."""
-    text = re.sub(r"/\*.*?\*/|<!--|-->", "", text, flags=re.S)
+    text = re.sub(r"/\*.*?\*/|<!--|-->", "", text, flags=re.DOTALL)
     place = 0
     while (opened := text.find("{", place)) >= 0:
         selector = text[place:opened].split(";")[-1].strip()
@@ -222,14 +247,20 @@ def _rules(text: str, depth: int = 0) -> Iterator[tuple[str, dict[str, str]]]:
                 yield from _rules(body, depth + 1)
             continue
         properties = declarations(body)
-        if properties and selector and not re.search(r"::?(?:before|after|hover|focus|active|visited|checked|target)", selector):
+        if (
+            properties
+            and selector
+            and not re.search(r"::?(?:before|after|hover|focus|active|visited|checked|target)", selector)
+        ):
             yield selector, properties
 
 
 def _strength(selector: str) -> int:
     """Rough specificity of the strongest of the selectors in a list."""
     return max(
-        100 * one.count("#") + 10 * (one.count(".") + one.count("[") + one.count(":")) + len(re.findall(r"(?:^|[\s>+~])[a-z]", one))
+        100 * one.count("#")
+        + 10 * (one.count(".") + one.count("[") + one.count(":"))
+        + len(re.findall(r"(?:^|[\s>+~])[a-z]", one))
         for one in selector.lower().split(",")
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from knowledge.reading.grid import Cell, Grid, distinct, one_line, trimmed
 from knowledge.reading.labels import is_label, is_note, is_number, is_value, named, unit_of
@@ -88,8 +89,10 @@ def _full_width(row: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> bool:
     if cells[0].origin >= 0 and sum(c.origin == cells[0].origin for c in row) == len(row):
         return not any(other is not row and cells[0].origin in {c.origin for c in other} for other in rows)
     alone = bool(row[0].text) and sum(c.origin == cells[0].origin for c in row) == 1
-    return alone and max(len(distinct(r)) for r in rows) > 2 and not any(
-        other is not row and row[0].origin == other[0].origin for other in rows
+    return (
+        alone
+        and max(len(distinct(r)) for r in rows) > 2
+        and not any(other is not row and row[0].origin == other[0].origin for other in rows)
     )
 
 
@@ -143,17 +146,24 @@ def _spanned(rows: Rows) -> int:
     while depth < min(MAX_HEADER_ROWS, len(rows) - 1):
         row, below = rows[depth - 1], rows[depth]
         down = any(a.origin == b.origin >= 0 for a, b in zip(row, below, strict=True) if a.text)
-        wide = any(a.origin == b.origin >= 0 and a.text for a, b in zip(row, row[1:], strict=False))
+        wide = any(a.origin == b.origin >= 0 and a.text for a, b in pairwise(row))
         labels = [c.text for c in distinct(below)]
-        if not (wide and all(is_label(t) for t in labels) and (down or _under_wide(row, below))):
+        if not (wide and labels and all(is_label(t) for t in labels) and (down or _under_wide(row, below))):
             break
         depth += 1
     return depth
 
 
 def _under_wide(row: Sequence[Cell], below: Sequence[Cell]) -> bool:
-    """Whether the cells under a wide head differ among themselves, as column heads do."""
-    return all(b.text for b in below) and len({b.text for b in below}) == len(below)
+    """Whether the cells under wide heads differ among themselves, as column heads do, and none stands elsewhere alone."""
+    width = len(row)
+    origins = [cell.origin for cell in row]
+    wide = [c for c in range(width) if row[c].text and origins.count(origins[c]) > 1]
+    under = [below[c].text for c in wide]
+    if not all(under) or len(set(under)) != len(under):
+        return False
+    others = [c for c in range(width) if c not in wide]
+    return all(not below[c].text for c in others) or all(below[c].text for c in others)
 
 
 def _fact_sheet(rows: Rows) -> bool:
@@ -244,8 +254,19 @@ def _headed(head: Rows, body: Rows, caption: str, unit: str) -> list[Block]:
     if len(columns) in (4, 6) and columns[:2] * (len(columns) // 2) == columns and named("generic_key", columns[0]):
         cells = [(row[i], row[i + 1]) for row in rows for i in range(0, len(columns), 2)]
         return [Pairs(tuple((k.rstrip("：: "), v) for k, v in cells if k or v), caption)]
+    if _transposed(columns, rows):
+        columns = ["", *columns[1:]]
     columns = _with_unit(columns, rows, unit)
     return [TableBlock(tuple(columns), tuple(rows), caption)]
+
+
+def _transposed(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> bool:
+    """Whether the products stand in columns: the first column, under a label, holds labels of facts itself."""
+    if len(columns) < 3 or not named("fact", columns[0]) or named("generic_key", columns[0]):
+        return False
+    facts = sum(named("fact", row[0]) for row in rows)
+    others = sum(named("fact", name) for name in columns[1:])
+    return facts * 10 >= len(rows) * 7 and others * 2 < len(columns) - 1
 
 
 def _headless(rows: Rows, caption: str) -> list[Block]:

@@ -33,7 +33,7 @@ def visible(blocks: Sequence[Raw], hidden: Sequence[tuple[str, str]]) -> tuple[l
     found: list[Raw] = []
     for block in blocks:
         kept = cleaner.block(block)
-        if kept is not None:
+        if kept is not None and not isinstance(kept, TableBlock):
             found.append(kept)
     return found, removed[:MAX_REMOVED]
 
@@ -64,7 +64,7 @@ class _Cleaner:
         self.near = bool(taken) and not kept.strip()
         return kept.strip("\n")
 
-    def block(self, block: Raw) -> Raw | None:
+    def block(self, block: Raw | TableBlock) -> Raw | TableBlock | None:
         """`block` cleaned; None when nothing is left of it."""
         if isinstance(block, (Heading, Paragraph)):
             text = self.text(block.text)
@@ -79,9 +79,13 @@ class _Cleaner:
             return replace(block, pairs=tuple(p for p in pairs if any(p)))
         if isinstance(block, Grid):
             return block.map(self.text)
+        if isinstance(block, TableBlock):
+            rows = tuple(tuple(self.text(cell) for cell in row) for row in block.rows)
+            notes = tuple(note for note in map(self.text, block.notes) if note)
+            return TableBlock(tuple(map(self.text, block.columns)), rows, self.text(block.caption), notes)
         question = self.text(block.question)
         answer = [self.block(one) for one in block.answer]
         kept = tuple(one for one in answer if isinstance(one, (Paragraph, ListBlock, Pairs, TableBlock)))
         if question and kept:
             return Faq(question, kept)
-        return Paragraph(question) if question else kept[0] if kept and not isinstance(kept[0], TableBlock) else None
+        return Paragraph(question) if question else kept[0] if kept else None

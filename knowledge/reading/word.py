@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 
 from knowledge.reading import markers
 from knowledge.reading.grid import Builder
@@ -15,14 +16,26 @@ from knowledge.reading.package import Package, open_package
 from knowledge.reading.source import Heading, Item, ListBlock, Paragraph, Unreadable
 from knowledge.reading.structure import Raw
 from knowledge.reading.style import colour, contrast
-from knowledge.reading.wordstyles import MC, W, Font, Numbering, Styles, flag, value
+from knowledge.reading.wordstyles import MC, Font, Numbering, Styles, W, flag, value
 
 MAX_DEPTH = 40
 MIN_HALF_POINTS = 6
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_THROUGH = {f"{W}{n}" for n in ("ins", "moveTo", "hyperlink", "smartTag", "fldSimple", "customXml", "dir", "bdo", "sdtContent")}
+_THROUGH = {
+    f"{W}{n}" for n in ("ins", "moveTo", "hyperlink", "smartTag", "fldSimple", "customXml", "dir", "bdo", "sdtContent")
+}
 _GONE = {f"{W}del", f"{W}moveFrom"}
-_SYMBOLS = {"f06c": "•", "f0b7": "•", "f0d8": "➢", "f0fc": "✓", "f0a7": "▪", "f075": "◆", "f06e": "■", "f0fe": "☑", "f0a8": "☐"}
+_SYMBOLS = {
+    "f06c": "•",
+    "f0b7": "•",
+    "f0d8": "➢",
+    "f0fc": "✓",
+    "f0a7": "▪",
+    "f075": "◆",
+    "f06e": "■",
+    "f0fe": "☑",
+    "f0a8": "☐",
+}
 
 
 def word_blocks(raw: bytes) -> tuple[list[Raw], list[tuple[str, str]]]:
@@ -123,6 +136,10 @@ class _Reader:
                 yield _Entry(Heading(style.level + 1, " ".join(f"{label}{text}".split("\n"))))
             else:
                 bulleted = bool(number) and self.numbering.bulleted(number)
+                lead = "".join(t for t, _ in takewhile(lambda part: part[1] or not part[0].strip(), runs.texts)).strip()
+                if lead and not bold and markers.asks(markers.question(lead) or lead) and text.startswith(lead):
+                    yield _Entry(Paragraph(lead, True), number, label, bulleted)
+                    text, number = text[len(lead) :].strip(), None
                 yield _Entry(Paragraph(text, bold), number, label, bulleted)
         for inner in runs.boxes:
             for block in inner:
@@ -147,7 +164,7 @@ class _Reader:
                 across = _integer(cell.find(f"{W}tcPr/{W}gridSpan"), 1)
                 merge = cell.find(f"{W}tcPr/{W}vMerge")
                 if merge is not None and value(merge) != "restart" and column in starts:
-                    top, wide, text, down, head = starts[column]
+                    top, wide, text, _, head = starts[column]
                     starts[column] = (top, wide, text, line - top + 1, head)
                 else:
                     _finish(builder, starts, column)
@@ -239,12 +256,15 @@ class _Runs:
     def drawing(self, one: etree._Element) -> None:
         """Text boxes of a drawing; a hidden drawing is reported."""
         unseen = any(e.get("hidden") in ("1", "true") for e in one.iter("{*}docPr")) or any(
-            re.search(r"visibility:\s*hidden|display:\s*none", e.get("style", "")) for e in one.iter("{*}shape", "{*}rect")
+            re.search(r"visibility:\s*hidden|display:\s*none", e.get("style", ""))
+            for e in one.iter("{*}shape", "{*}rect")
         )
         for box in one.iter(f"{W}txbxContent"):
             if unseen:
                 self.reader.hide("隐藏的文本框", "".join(box.itertext()))
-            elif box.iterancestors(f"{MC}Fallback") is None or not any(True for _ in box.iterancestors(f"{MC}Fallback")):
+            elif box.iterancestors(f"{MC}Fallback") is None or not any(
+                True for _ in box.iterancestors(f"{MC}Fallback")
+            ):
                 self.boxes.append(self.reader.blocks(box, None, self.depth + 1))
 
 

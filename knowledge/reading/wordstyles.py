@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 
 from knowledge.reading.style import Colour, colour
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _CN = "零一二三四五六七八九十"
-_HEADING = re.compile(r"(?:heading|标题)\s*([1-9])", re.I)
+_HEADING = re.compile(r"(?:heading|标题)\s*([1-9])", re.IGNORECASE)
 _TITLES = {"title", "标题", "文档标题", "书名"}
-_HIGHLIGHT = {"black": (0, 0, 0), "darkBlue": (0, 0, 128), "darkRed": (128, 0, 0), "darkGreen": (0, 128, 0), "blue": (0, 0, 255), "red": (255, 0, 0)}  # noqa: E501
+_HIGHLIGHT = {
+    "black": (0, 0, 0),
+    "darkBlue": (0, 0, 128),
+    "darkRed": (128, 0, 0),
+    "darkGreen": (0, 128, 0),
+    "blue": (0, 0, 255),
+    "red": (255, 0, 0),
+}
 
 
 def value(one: etree._Element) -> str:
@@ -175,7 +182,11 @@ class Numbering:
         for one in root.iter(f"{W}num"):
             key, target = one.get(f"{W}numId", ""), one.find(f"{W}abstractNumId")
             base = value(target) if target is not None else ""
-            restarts = {int(o.get(f"{W}ilvl", "0")) for o in one.iter(f"{W}lvlOverride") if o.find(f"{W}startOverride") is not None}
+            restarts = {
+                int(o.get(f"{W}ilvl", "0"))
+                for o in one.iter(f"{W}lvlOverride")
+                if o.find(f"{W}startOverride") is not None
+            }
             found.levels[key] = abstract.get(base, {})
             found.shared[key] = key if restarts else f"a{base}"
         return found

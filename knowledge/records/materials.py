@@ -19,6 +19,7 @@ from knowledge.records.database import Database
 from knowledge.records.tables import facts, passages, revisions, vectors
 
 GENERATION = "generation"
+SHORT_TOKENS = 120
 Key = int  # primary key of a stored passage
 
 
@@ -49,6 +50,15 @@ class Revision:
         """Whether its dates include `today`; both bounds are inclusive."""
         begun = self.effective_from is None or self.effective_from <= today
         return begun and (self.effective_to is None or today <= self.effective_to)
+
+
+@dataclass(frozen=True, slots=True)
+class PassageKey:
+    """A stored passage: primary key, hash of its embedded text, hash of its text without title."""
+
+    key: Key
+    vector_hash: str
+    body_hash: str
 
 
 class Materials:
@@ -127,12 +137,18 @@ class Materials:
         with self.database.reading() as connection:
             return [_revision(row) for row in connection.execute(query)]
 
-    def passage_keys(self, revision_ids: Iterable[int]) -> list[tuple[Key, int, str]]:
-        """(key, revision id, vector hash) of the passages of these revisions."""
+    def passage_keys(self, revision_ids: Iterable[int]) -> list[PassageKey]:
+        """The keys and text hashes of the passages of these revisions."""
         wanted = set(revision_ids)
-        query = select(passages.c.key, passages.c.revision, passages.c.vector_hash).order_by(passages.c.key)
+        columns = (passages.c.revision, passages.c.key, passages.c.vector_hash, passages.c.body_hash)
         with self.database.reading() as connection:
-            return [(row[0], row[1], row[2]) for row in connection.execute(query) if row[1] in wanted]
+            rows = connection.execute(select(*columns).order_by(passages.c.key))
+            return [PassageKey(row[1], row[2], row[3]) for row in rows if row[0] in wanted]
+
+    def known_vectors(self, embedder: str) -> set[str]:
+        """The text hashes that have a vector of this embedder."""
+        with self.database.reading() as connection:
+            return set(connection.execute(select(vectors.c.hash).where(vectors.c.embedder == embedder)).scalars())
 
     def load(self, keys: Sequence[Key]) -> dict[Key, Passage]:
         """Passages by key, with the metadata of their revision; superseded or unapproved ones are left out."""
@@ -190,6 +206,20 @@ def embedded_text(passage: Passage) -> str:
     """The text whose vector stands for a passage: title and headings give a short passage its subject."""
     path = " > ".join((passage.title, *passage.heading))
     return "\n".join(part for part in (path, passage.table, passage.question, passage.text) if part)
+
+
+def body_text(passage: Passage) -> str:
+    """The text of a passage without its document's title: what it says, rather than whose it is. A long passage
+    speaks for itself, so its embedded text serves."""
+    if passage.tokens > SHORT_TOKENS:
+        return embedded_text(passage)
+    near = passage.heading[-1:] if not passage.question else ()
+    return "\n".join(part for part in (*near, passage.table, passage.question, passage.text) if part)
+
+
+def text_hash(text: str) -> str:
+    """The hash under which the vector of a text is kept."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _rank(revision: Revision) -> tuple[date, int]:
@@ -256,7 +286,8 @@ def _passage_values(revision: int, passage: Passage) -> dict[str, Any]:
         "table_name": passage.table,
         "columns": [list(pair) for pair in passage.columns],
         "tokens": passage.tokens,
-        "vector_hash": hashlib.sha256(embedded_text(passage).encode()).hexdigest(),
+        "vector_hash": text_hash(embedded_text(passage)),
+        "body_hash": text_hash(body_text(passage)),
     }
 
 

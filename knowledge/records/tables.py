@@ -71,6 +71,7 @@ passages = Table(
     Column("columns", JSON, nullable=False),
     Column("tokens", Integer, nullable=False),
     Column("vector_hash", String(64), nullable=False),
+    Column("body_hash", String(64), nullable=False),
     UniqueConstraint("revision", "id"),
     Index("passages_id", "id"),
 )

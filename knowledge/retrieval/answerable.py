@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PER_HIT = (
     "cosine", "cover_body", "cover_head", "cover_all", "cover_best_missing", "cover_concepts", "cover_doc",
     "pairs_question", "pairs_head", "pairs_body", "sounds_all", "title_seen", "title_asked", "subject_seen", "tier",
-    "asks_given", "asks_missing",
+    "asks_given", "asks_missing", "rest_cosine", "rest_gap", "named_score", "named_gap", "named_share",
 )  # fmt: skip
 NAMES = (
     "first", "second", "third", "drop", "mass", "same_document",

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from assistant.turn import Passage
+from knowledge.index.names import Named
 from knowledge.library import head_text
+from knowledge.records.materials import body_text, embedded_text, text_hash
 from knowledge.retrieval.query import ASKS, Query, gives
 from knowledge.retrieval.tiers import fit
 from knowledge.retrieval.words import Words, bigrams, overlap, plain, syllables
@@ -18,6 +20,8 @@ NAMES = (
     "cover_body", "cover_head", "cover_all", "cover_best_missing", "cover_concepts", "cover_doc",
     "pairs_question", "pairs_head", "pairs_body", "sounds_head", "sounds_all",
     "title_seen", "title_gap", "title_asked", "subject_seen",
+    "rest_cosine", "rest_gap", "rest_rank", "rest_gap_in_document", "rest_rank_in_document",
+    "named_score", "named_gap", "named_share", "named_top", "bm25_rank_in_document",
     "tier", "asks_given", "asks_missing", "ask_how_steps", "ask_list_list", "ask_number_row",
     "form_text", "form_list", "form_steps", "form_faq", "form_row", "length",
     "kind_product", "kind_service", "kind_education", "units", "rewritten",
@@ -39,6 +43,18 @@ class Seen:
     body_sounds: frozenset[str]
     gives: frozenset[str]
     subject: frozenset[str]
+    vector_hash: str
+    body_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the searches say of the candidates: cosines (n,) in their order, BM25 by key, named documents."""
+
+    cosine: np.ndarray
+    rest_cosine: np.ndarray
+    bm25: Mapping[int, float]
+    named: Mapping[str, Named]
 
 
 def look(passage: Passage, words: Words) -> Seen:
@@ -60,39 +76,45 @@ def look(passage: Passage, words: Words) -> Seen:
         body_sounds=frozenset(syllables(plain(passage.text[:300]))),
         gives=gives(plain(body)),
         subject=frozenset(words.terms(subject)),
+        vector_hash=text_hash(embedded_text(passage)),
+        body_hash=text_hash(body_text(passage)),
     )
 
 
 def matrix(
-    query: Query,
-    passages: Mapping[int, Passage],
-    seen: Mapping[int, Seen],
-    cosine: Mapping[int, float],
-    bm25: Mapping[int, float],
-    rewritten: bool,
+    query: Query, passages: Mapping[int, Passage], seen: Mapping[int, Seen], evidence: Evidence, rewritten: bool
 ) -> np.ndarray:
     """Features of all candidates, shape (n, len(NAMES)), float32, in the order of `passages`."""
     keys = list(passages)
-    cosines = np.array([cosine.get(key, 0.0) for key in keys])
-    scores = np.array([bm25.get(key, 0.0) for key in keys])
-    titles = np.array([_covered(query, seen[key].title) for key in keys])
     documents: dict[str, set[str]] = {}
-    for key in keys:
+    places: dict[str, list[int]] = {}
+    for place, key in enumerate(keys):
         documents.setdefault(passages[key].document, set()).update(seen[key].body | seen[key].head)
-    rows = [_row(query, passages[key], seen[key], documents[passages[key].document], rewritten) for key in keys]
-    shared = np.array(rows, dtype=np.float32)
-    top, best, title_top = cosines.max(initial=0), scores.max(initial=0), titles.max(initial=0)
+        places.setdefault(passages[key].document, []).append(place)
+    cosine, rest = evidence.cosine, evidence.rest_cosine
+    bm25 = np.array([evidence.bm25.get(key, 0.0) for key in keys])
+    titles = np.array([_covered(query, seen[key].title) for key in keys])
+    named = np.array([_named(evidence, passages[key].document) for key in keys])
+    rows = np.array([_row(query, passages[key], seen[key], documents[passages[key].document], rewritten) for key in keys])
     total = sum(query.weights) or 1.0
-    ranked = [
-        cosines, cosines - top, _ranks(cosines), scores / (8 * total), scores / (best or 1), _ranks(scores),
+    within = list(places.values())
+    columns = [
+        cosine, cosine - cosine.max(), _ranks(cosine),
+        bm25 / (8 * total), bm25 / (bm25.max() or 1), _ranks(bm25),
+        *rows.T[:11],
+        titles, titles - titles.max(),
+        *rows.T[11:13],
+        rest, rest - rest.max(), _ranks(rest), _gap_within(rest, within), _ranks_within(rest, within),
+        named[:, 0] / 10, (named[:, 0] - named[:, 0].max()) / 10, named[:, 1],
+        (named[:, 0] >= named[:, 0].max()) & (named[:, 0] > 0), _ranks_within(bm25, within),
+        *rows.T[13:],
     ]  # fmt: skip
-    out = np.empty((len(keys), len(NAMES)), dtype=np.float32)
-    out[:, :6] = np.stack(ranked, axis=1)
-    out[:, 6:17] = shared[:, :11]
-    out[:, 17] = titles
-    out[:, 18] = titles - title_top
-    out[:, 19:] = shared[:, 11:]
-    return out
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _named(evidence: Evidence, document: str) -> tuple[float, float]:
+    found = evidence.named.get(document)
+    return (found.score, found.share) if found is not None else (0.0, 0.0)
 
 
 def _row(query: Query, passage: Passage, seen: Seen, document: set[str], rewritten: bool) -> list[float]:
@@ -152,6 +174,20 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     order = np.empty(len(values))
     order[np.argsort(-values, kind="stable")] = np.arange(len(values))
     return 1.0 / (1.0 + order)
+
+
+def _ranks_within(values: np.ndarray, within: Sequence[Sequence[int]]) -> np.ndarray:
+    out = np.empty(len(values))
+    for places in within:
+        out[places] = _ranks(values[places])
+    return out
+
+
+def _gap_within(values: np.ndarray, within: Sequence[Sequence[int]]) -> np.ndarray:
+    out = np.empty(len(values))
+    for places in within:
+        out[places] = values[places] - values[places].max()
+    return out
 
 
 def _row_name(passage: Passage) -> str:

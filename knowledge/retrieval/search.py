@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,13 +11,19 @@ from typing import Protocol
 import numpy as np
 
 from assistant.turn import Passage
+from knowledge.index.names import Named
 from knowledge.library import Library, View
 from knowledge.retrieval import answerable, features
+from knowledge.retrieval.adapter import Adapter, load_adapter
 from knowledge.retrieval.model import Trees, load_trees
 from knowledge.retrieval.query import Query, prepare
+from knowledge.retrieval.words import plain
 
 HERE = Path(__file__).parent
 FETCHED = 24
+NAMED_WELL = 4.0
+NAMED_DOCUMENTS = 2
+NAMED_PASSAGES = 60
 CONTEXT_MARGIN = 0.1
 SEEN_KEPT = 20_000
 
@@ -54,12 +60,14 @@ class Models:
 
     ranker: Trees
     judge: Trees
+    adapter: Adapter | None
 
     @classmethod
-    def load(cls) -> Models:
+    def load(cls, embedder: str) -> Models:
         """The committed models. ValueError when they were trained on other features."""
         ranker = load_trees(HERE / "ranker.json", features.NAMES)
-        return cls(ranker, load_trees(HERE / "answerable.json", answerable.NAMES))
+        judge = load_trees(HERE / "answerable.json", answerable.NAMES)
+        return cls(ranker, judge, load_adapter(HERE / "adapter.npz", embedder))
 
 
 class Search:
@@ -68,6 +76,7 @@ class Search:
     def __init__(self, library: Library, models: Models | None, reranker: Reranker | None = None) -> None:
         self.library = library
         self._models = models
+        self.adapter = models.adapter if models is not None else None
         self._reranker = reranker
         self._seen: OrderedDict[int, features.Seen] = OrderedDict()
 
@@ -100,17 +109,26 @@ class Search:
     ) -> tuple[Query, dict[int, Passage], np.ndarray]:
         """The candidate passages of one question with their features, shape (n, len(features.NAMES))."""
         library = self.library
-        vector = library.embedder.queries([text])[0]
+        named = view.names.find(text)
+        rest = residual(text, named, view)
+        vector, rest_vector = self.embed([text, rest])
         query = prepare(text, library.words, view.keywords, vector)
         near = dict(library.nearest(view, vector, FETCHED))
         terms = {term for unit in query.units for term in unit.terms} | set(library.words.terms(text))
         by_word = dict(view.keywords.search(terms, query.sounds, FETCHED))
-        passages = library.materials.load(list(near.keys() | by_word.keys()))
-        passages = {key: passages[key] for key in sorted(passages)}
-        unknown = {key: passage for key, passage in passages.items() if key not in near}
-        cosine = near | library.cosines(unknown, vector)
+        keys = near.keys() | by_word.keys() | _passages_named(named, view)
+        loaded = library.materials.load(list(keys))
+        passages = {key: loaded[key] for key in sorted(loaded)}
         seen = {key: self.look(key, passage) for key, passage in passages.items()}
-        return query, passages, features.matrix(query, passages, seen, cosine, by_word, rewritten)
+        cosine = library.cosines([seen[key].vector_hash for key in passages], vector)
+        rest_cosine = library.cosines([seen[key].body_hash for key in passages], rest_vector)
+        evidence = features.Evidence(cosine, rest_cosine, by_word, named)
+        return query, passages, features.matrix(query, passages, seen, evidence, rewritten)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Query vectors, turned by the adapter when there is one, shape (n, d)."""
+        vectors = self.library.embedder.queries(texts)
+        return vectors if self.adapter is None else self.adapter.apply(vectors)
 
     def look(self, key: int, passage: Passage) -> features.Seen:
         """The cut parts of a passage, kept between questions: passages never change under their key."""
@@ -121,6 +139,31 @@ class Search:
             while len(self._seen) > SEEN_KEPT:
                 self._seen.popitem(last=False)
         return seen
+
+
+def residual(text: str, named: Mapping[str, Named], view: View) -> str:
+    """The question without the name of the document it names best: what is asked, rather than of whom."""
+    if not named:
+        return text
+    best = max(named, key=lambda document: named[document].score)
+    if named[best].score < NAMED_WELL:
+        return text
+    folded = plain(text)
+    taken = [False] * len(folded)
+    for piece in view.names.rare(text, best):
+        start = folded.find(piece)
+        while start >= 0:
+            taken[start : start + len(piece)] = [True] * len(piece)
+            start = folded.find(piece, start + 1)
+    kept = "".join(" " if used else char for char, used in zip(folded, taken, strict=True)).strip()
+    return kept if len(kept) >= 3 else text
+
+
+def _passages_named(named: Mapping[str, Named], view: View) -> set[int]:
+    """All passages of the documents that the question names best."""
+    order = sorted(named, key=lambda document: -named[document].score)[:NAMED_DOCUMENTS]
+    chosen = [document for document in order if named[document].score >= NAMED_WELL]
+    return {key for document in chosen for key in view.passages_of[document][:NAMED_PASSAGES]}
 
 
 def _fused(probabilities: np.ndarray, scores: np.ndarray) -> np.ndarray:

