@@ -1,4 +1,4 @@
-"""Fixed texts: approved documents with a slot, filled with facts of the firm. A line whose fact is unknown is left out."""
+"""Fixed texts: approved documents with a slot, filled with facts of the firm. A sentence whose fact is unknown is left out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from assistant.turn import Draft
 from knowledge.records.materials import Materials, searchable
 
 VARIABLE = re.compile(r"\{([a-z_]+)\}")
+SENTENCE = re.compile(r"[^。！？\n]*(?:[。！？]+|\n|$)")
 BUTTONS = "按钮"
 NEUTRAL_FIRM = "本公司"
 
@@ -41,13 +42,13 @@ class Replies:
         """The text of a slot on a day. Raises MissingReply when none is approved and effective."""
         template, buttons, draft = self._template(slot, today)
         facts = {"firm": NEUTRAL_FIRM} | {name: value for name, value in values.items() if value}
-        lines, filled = [], []
-        for line in template.splitlines():
-            names = VARIABLE.findall(line)
+        kept, filled = "", []
+        for sentence in SENTENCE.findall(template):
+            names = VARIABLE.findall(sentence)
             if all(name in facts for name in names):
-                lines.append(VARIABLE.sub(lambda match: str(facts[match[1]]), line))
+                kept += VARIABLE.sub(lambda match: str(facts[match[1]]), sentence)
                 filled += [str(facts[name]) for name in names]
-        body = "\n".join(lines)
+        body = re.sub(r"\n{2,}", "\n", kept).strip()
         return FixedReply(Draft(body, draft.citations, (), draft.evidence, "fixed"), buttons, tuple(filled))
 
     def _template(self, slot: str, today: date) -> tuple[str, tuple[str, ...], Draft]:

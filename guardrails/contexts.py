@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from guardrails.phrases import Lexicon, Place, Scan
 
 _CLAUSE_END = re.compile(r"[,:，：—]")
 _ITEM = re.compile(r"\s*(?:[(（]?[一二三四五六七八九十\d]{1,3}[)）.、．]|[-•·*])")
 _ARTICLE = re.compile(r"第[零一二三四五六七八九十百千\d]+条")
-_OPEN, _CLOSE = "“「『《\"‘", "”」』》\"’"
+_OPEN, _CLOSE = '“「『《"‘', '”」』》"’'
 
 ALL = ("negation", "rejection", "warning", "quotation", "question", "education", "statute")
 
@@ -72,7 +73,7 @@ def excuse(contexts: Contexts, scan: Scan, place: Place, kinds: Sequence[str] = 
 
 def denied_inside(contexts: Contexts, scan: Scan, parts: Sequence[Place]) -> bool:
     """A negator stands in a gap between the parts of a match: 我们|不会|代您|操作."""
-    for (_, left), (right, _) in zip(parts, parts[1:], strict=False):
+    for (_, left), (right, _) in pairwise(parts):
         for symbol in (contexts.far, contexts.clause, contexts.near) if right > left else ():
             if _real(contexts, scan, scan.within(symbol, left, right), max(0, left - 4), right + 6):
                 return True
@@ -118,9 +119,7 @@ def _warned(contexts: Contexts, scan: Scan, place: Place, sentence: Place, index
     if any(_clear(scan, contexts.own, e, place[0]) for _, e in met) and scan.has(contexts.alarm, *sentence):
         return True
     intro = _intro(scan, index)
-    return intro is not None and (
-        scan.has(contexts.prohibition, *intro) or scan.has(contexts.warning, *intro)
-    )
+    return intro is not None and (scan.has(contexts.prohibition, *intro) or scan.has(contexts.warning, *intro))
 
 
 def _intro(scan: Scan, index: int) -> Place | None:
@@ -159,7 +158,7 @@ def _asked(contexts: Contexts, scan: Scan, place: Place, sentence: Place, _: int
         return True
     tail = scan.text[place[1] : sentence[1]]
     head = re.split(r"[,，。]", tail)[0]
-    return scan.has(contexts.asked_end, place[1], place[1] + len(head)) or head.endswith("?") and len(head) < 12
+    return scan.has(contexts.asked_end, place[1], place[1] + len(head)) or (head.endswith("?") and len(head) < 12)
 
 
 def _taught(contexts: Contexts, scan: Scan, place: Place, sentence: Place, _: int) -> bool:
@@ -172,9 +171,7 @@ def _statute(contexts: Contexts, scan: Scan, place: Place, sentence: Place, inde
         return False
     if scan.has(contexts.formal, *sentence):
         return True
-    return index > 0 and bool(_ARTICLE.search(scan.text, 0, sentence[1])) and bool(
-        _ITEM.match(scan.text, *sentence)
-    )
+    return index > 0 and bool(_ARTICLE.search(scan.text, 0, sentence[1])) and bool(_ITEM.match(scan.text, *sentence))
 
 
 _CHECKS = {

@@ -24,6 +24,7 @@ from guardrails.quantities import Quantity, quantities
 
 CLAUSE = "本公司生成内容溯源要求：数字、日期、费率、代码与产品名称须见于所引用的审核材料 [M]"
 _SENTENCE = re.compile(r"[。!?;；！？\n]+[”」』)]?")
+_JOINED = re.compile(r"[\s》《\"”“）)(（a-z\d]{0,12}(?:和|与|、|及|以及|跟|,|vs)?[\s》《\"”“(（]{0,3}")
 _WORD = re.compile(r"[\u4e00-\u9fffa-z]{2,}")
 
 
@@ -47,7 +48,10 @@ def settings() -> _Settings:
         return re.compile("|".join(re.escape(w) for w in sorted(words, key=len, reverse=True)))
 
     return _Settings(
-        raw["least_support"], raw["least_words"], frozenset(raw["stopwords"]), re.compile("|".join(raw["service"])),
+        raw["least_support"],
+        raw["least_words"],
+        frozenset(raw["stopwords"]),
+        re.compile("|".join(raw["service"])),
         listed(raw["free"]), tuple(listed(s) for s in raw["subjects"]),
         {w: tuple(o for o in group if o != w) for group in raw["synonyms"] for w in group},
     )  # fmt: skip
@@ -55,7 +59,7 @@ def settings() -> _Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Fact:
-    """What one quantity of a passage supports: its keys, said of `products` (codes; empty: of no product) and things."""
+    """What one quantity of a passage supports: its keys, said of `products` (codes, or none) and things."""
 
     keys: frozenset[str]
     products: frozenset[str]
@@ -97,8 +101,10 @@ def _subjects(text: str) -> frozenset[int]:
     return frozenset(i for i, pattern in enumerate(settings().subjects) if pattern.search(text))
 
 
-def _about(place: Place, sentence: Place, text: str, mentions: Sequence[Mention], last: frozenset[str]) -> frozenset[str]:
-    """Codes of the products a quantity is said of: nearest before it in its sentence, else the first after, else `last`.
+def _about(
+    place: Place, sentence: Place, text: str, mentions: Sequence[Mention], last: frozenset[str]
+) -> frozenset[str]:
+    """Codes of the products a quantity is said of: nearest before it in the sentence, or first after, or `last`.
 
     Products named side by side ("A和B分别为…") all count.
     """
@@ -109,7 +115,7 @@ def _about(place: Place, sentence: Place, text: str, mentions: Sequence[Mention]
     codes = {before[-1].product.code}
     for left, right in zip(reversed(before[:-1]), reversed(before), strict=False):
         between = text[left.place[1] : right.place[0]]
-        if left.place == right.place or re.fullmatch(r"[\s》《\"”“）)(（a-z\d]{0,12}(?:和|与|、|及|以及|跟|,|vs)?[\s》《\"”“(（]{0,3}", between):
+        if left.place == right.place or _JOINED.fullmatch(between):
             codes.add(left.product.code)
         else:
             break
@@ -231,7 +237,9 @@ def _finding(reason: str, span: tuple[int, int]) -> Finding:
     return Finding("ungrounded", "block", reason, CLAUSE, span)
 
 
-def _name_findings(reading: Normalised, evidence: _Evidence, mentions: list[Mention], allowed: Collection[str]) -> list[Finding]:
+def _name_findings(
+    reading: Normalised, evidence: _Evidence, mentions: list[Mention], allowed: Collection[str]
+) -> list[Finding]:
     said = " ".join(plain(a).text for a in allowed)
     found: list[Finding] = []
     by_place: dict[Place, list[Mention]] = {}
@@ -279,7 +287,8 @@ def _sentence_findings(
         share, count = support(bare, words, text)
         if count >= limits.least_words and share < limits.least_support:
             left = start + len(reading.text[start:end]) - len(reading.text[start:end].lstrip())
-            found.append(_finding(f"这句话在所引材料中缺少依据（支持度 {share:.2f}）", reading.span(left, left + len(sentence))))
+            span = reading.span(left, left + len(sentence))
+            found.append(_finding(f"这句话在所引材料中缺少依据（支持度 {share:.2f}）", span))
     return found
 
 

@@ -6,7 +6,8 @@ what is not a word: numbers, prices, codes. A pattern is a sequence of symbols w
     "保证|确保 ~6 收益|RETURN"     at most six characters between
     "!NAME"  NAME must not stand in the sentence      "&NAME"  NAME must stand somewhere in the sentence
 
-Capitals name classes of the pack; everything else is literal, but NUMBER inside a word stands for a number. Without ~n the gap is at most DEFAULT_GAP.
+Capitals name classes of the pack; everything else is literal, but NUMBER inside a word stands for a number and _ for
+a space. Without ~n the gap is at most DEFAULT_GAP.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class Lexicon:
             for member in self._classes[word]:
                 self._add(number, member, by_sound)
             return
-        written = word if word.startswith("re:") or "NUMBER" in word else normalise(word).text
+        written = word if word.startswith("re:") or "NUMBER" in word else normalise(word.replace("_", " ")).text
         if not written:
             raise PatternError(f"empty word in {word!r}")
         self._units.setdefault(written, set()).add(number)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 — one recogniser a line
 """Numbers with their units, brought to one form: 0.15% = 万分之十五 = 1.5‰, 1万元 = 10,000元, T+2 = 第二个交易日.
 
 A quantity carries `keys`: canonical forms, any one of which in the evidence supports it. Units are part of the key;
@@ -37,9 +38,7 @@ _C = r"[零一二两三四五六七八九十百千]+(?:点[零一二三四五六
 _N = rf"(?:{_A}|{_C})"
 _S = r"(?:万亿|百万|千万|十万|百亿|万|亿)?"
 _TO = r"\s*(?:-|–|—|~|至|到|~)\s*"
-_STRUCTURE = (
-    "条件|方式|步骤|方面|问题|办法|途径|渠道|要点|部分|阶段|环节|类型|选项|原因|情形|情况|层面|入口|建议|话题|种类|方法|因素|特点|角度|词|字|方向|维度"
-)
+_STRUCTURE = "条件|方式|步骤|方面|问题|办法|途径|渠道|要点|部分|阶段|环节|类型|选项|原因|情形|情况|层面|入口|建议|话题|种类|方法|因素|特点|角度|词|字|方向|维度"
 
 
 def chinese_number(text: str) -> Decimal:
@@ -110,7 +109,16 @@ def _tenths(m: re.Match[str]) -> Found:
     return "rate", frozenset((f"rate:{_text(chinese_number(m['n']) / 10)}",))
 
 
-_CURRENCY = {"元": "cny", "块": "cny", "块钱": "cny", "圆": "cny", "美元": "usd", "港元": "hkd", "港币": "hkd", "欧元": "eur"}
+_CURRENCY = {
+    "元": "cny",
+    "块": "cny",
+    "块钱": "cny",
+    "圆": "cny",
+    "美元": "usd",
+    "港元": "hkd",
+    "港币": "hkd",
+    "欧元": "eur",
+}
 
 
 def _monies(m: re.Match[str]) -> Found:
@@ -151,7 +159,7 @@ def _grades(m: re.Match[str]) -> Found:
 def _counts(m: re.Match[str]) -> Found | None:
     number, unit = m["n"], m["u"]
     spelt = not number[0].isdigit()
-    if spelt and (number == "一" or len(number) == 1 and unit in "种类点项步级") and not m["s"]:
+    if spelt and not m["s"] and (number == "一" or (len(number) == 1 and unit in "种类点项步级")):
         return None
     if re.match(_STRUCTURE, m.string[m.end() :]):
         return None

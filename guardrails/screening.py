@@ -16,7 +16,17 @@ from typing import Any
 import yaml
 
 from assistant.turn import (
-    STRICTNESS, Action, Code, Customer, Finding, Initiative, Passage, Product, Speaker, Suitability, Verdict,
+    STRICTNESS,
+    Action,
+    Code,
+    Customer,
+    Finding,
+    Initiative,
+    Passage,
+    Product,
+    Speaker,
+    Suitability,
+    Verdict,
 )  # fmt: skip
 from guardrails import grounding, personal_data
 from guardrails.input_checks import input_findings
@@ -125,7 +135,7 @@ class Screen:
             request = self._read(
                 text, speaker, customer, products, passages, initiative, today, known_products, allowed
             )
-        except Exception:
+        except Exception:  # noqa: BLE001 — whatever fails hands over
             _log.exception("reading a text for screening failed")
             return _verdict([_failed("读取文本", text)], ())
         findings: list[Finding] = []
@@ -140,7 +150,7 @@ class Screen:
         """
         try:
             return _verdict(input_findings(text), ())
-        except Exception:
+        except Exception:  # noqa: BLE001 — whatever fails hands over
             _log.exception("input check failed")
             return _verdict([replace(_failed("输入检查", text), on="input")], ())
 
@@ -148,9 +158,7 @@ class Screen:
         self, products: Iterable[Product], customer: Customer | None, initiative: Initiative, today: date
     ) -> list[tuple[Product, Suitability]]:
         """The suitability decision for each product."""
-        return [
-            (p, decide(customer, p, initiative=initiative, today=today, settings=self._settings)) for p in products
-        ]
+        return [(p, decide(customer, p, initiative=initiative, today=today, settings=self._settings)) for p in products]
 
     def _checks(self) -> tuple[tuple[str, Callable[[_Request], list[Finding]]], ...]:
         return (
@@ -249,13 +257,13 @@ class Screen:
         for start, end in request.scan.sentences:
             inside = [p for p in places if start <= p[0] < end]
             tells = any(start <= p[0] < end for p in telling)
-            tells = tells or bool(inside) and request.initiative == "firm"
+            tells = tells or (bool(inside) and request.initiative == "firm")
             if (inside or declared) and tells and not self._pushing.refuses(request.reading, (start, end)):
                 return request.reading.span(*(inside or [(start, end)])[0])
         return None
 
     def _unfounded_match(self, request: _Request, fits: list[tuple[int, int]]) -> list[Finding]:
-        """"适合您" to somebody whose class nobody knows, whatever the product."""
+        """ "适合您" to somebody whose class nobody knows, whatever the product."""
         reasons = _wording()["reasons"]["not_assessed"]
         clause = decide(None, Product(""), initiative="customer", today=request.today).clauses[0]
         return [_unsuitable(f"不得表示适合该客户：{reasons}", clause, request.reading.span(*p)) for p in fits[:1]]
@@ -263,9 +271,7 @@ class Screen:
     def _grounding(self, request: _Request) -> list[Finding]:
         if request.passages is None:
             return []
-        found = grounding.unsupported(
-            request.text, request.passages, allowed=request.allowed, products=request.known
-        )
+        found = grounding.unsupported(request.text, request.passages, allowed=request.allowed, products=request.known)
         if request.speaker == "assistant":
             return found
         return [replace(f, action="revise") for f in found]
@@ -283,7 +289,7 @@ def _isolated(name: str, check: Callable[[_Request], list[Finding]], request: _R
     """Runs one check; whatever it raises becomes a finding."""
     try:
         return list(check(request))
-    except Exception:
+    except Exception:  # noqa: BLE001 — whatever fails hands over
         _log.exception("check %s failed", name)
         return [_failed(name, request.text)]
 
@@ -298,10 +304,12 @@ def _verdict(findings: Sequence[Finding], not_checked: tuple[Code, ...]) -> Verd
     kept: list[Finding] = []
     for finding in sorted(findings, key=lambda f: (f.span[0], -f.span[1], f.check)):
         inside = any(
-            k.check == finding.check and k.span[0] <= finding.span[0] and finding.span[1] <= k.span[1]
+            k.check == finding.check
+            and k.span[0] <= finding.span[0]
+            and finding.span[1] <= k.span[1]
             and STRICTNESS[k.action] >= STRICTNESS[finding.action]
             for k in kept
-        )  # fmt: skip
+        )
         if not inside:
             kept.append(finding)
     return Verdict(strictest(kept), tuple(kept), not_checked)

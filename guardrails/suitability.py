@@ -1,7 +1,7 @@
 """May this product be offered to this customer: one decision, every reason, the clause of each.
 
-Serves 证券期货投资者适当性管理办法 arts. 19–22 and the matching matrix of its 实施指引 (RULES A). The order: access, then
-minors and the lowest class, then what is not known, then class, horizon and types, then the firm's own initiative.
+Serves 证券期货投资者适当性管理办法 arts. 19–22 and the matching matrix of its 实施指引. The order: access, minors and
+the lowest class, what is not known, class, horizon and types, the firm's own initiative.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def term_horizon(term: str | None) -> Horizon | None:
         return _band(max(lengths))
     for band in ("short", "medium", "long"):
         if any(w in text for w in words[band]):
-            return band  # type: ignore[return-value]
+            return band
     return None
 
 

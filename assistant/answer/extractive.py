@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from assistant.turn import Citation, Draft, Passage
 from knowledge.records.materials import Materials
+from knowledge.retrieval.features import NAMES as EVIDENCE
 from knowledge.retrieval.query import Query, gives
 from knowledge.retrieval.search import Found, Hit
 from knowledge.retrieval.tiers import fit
@@ -19,6 +20,17 @@ from knowledge.retrieval.words import Words, bigrams, overlap, plain
 SENTENCE = re.compile(r"[^。！？!?；;\n]*[。！？!?；;\n]+|[^。！？!?；;\n]+$")
 GENERIC = re.compile(r"^(?:项目|事项|要素|内容|名称|类别|种类|序号|编号|栏目|要点|指标|条目|说明|分类|类型|品种|业务|业务类型|业务名称|no\.?|item)$")
 SUBJECTLESS = re.compile(r"^(?:其|该|此|上述|前述|这|它|但|不过|同时|此外|另外|如|若|其中|因此)")
+NUMERIC = re.compile(r"[0-9０-９<>＜＞≤≥]")
+BARE_NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
+UNIT_IN_NAME = re.compile(r"[（(]\s*(?:单位[:：]?\s*)?(%|‰|元/[^（）()]{1,4}|(?:万|亿)?元|[天日年月股份手张次笔]|个月|交易日|工作日)\s*[）)]$")
+EMPTY = frozenset({"-", "—", "——", "/", "－", "--"})
+NAMED_SHARE = EVIDENCE.index("named_share")
+LOOKED_AT = 10
+EXTRAS = 2
+REST_FLOOR = 0.06
+OTHER_FLOOR = 0.05
+NAMED_TOO = 0.45
+ROW_NAMED = 0.5
 TEXT_LIMIT = 230
 LIST_LIMIT = 520
 BODY_LIMIT = 620
@@ -88,17 +100,22 @@ def _blocks(found: Found, materials: Materials, words: Words) -> list[Block]:
 
 
 def _chosen(found: Found, materials: Materials, words: Words) -> list[Passage]:
-    """The best passage, the rows that belong with it, and what supports it nearly as well."""
-    first = found.hits[0]
+    """The best passage, the rows that belong with it, what supports it nearly as well, and what answers the rest of
+    the question or the other product it names."""
+    first, query = found.hits[0], found.query
     chosen = [first.passage]
     if first.passage.form == "row":
-        chosen = _rows(first, found.query, materials, words)
-    for hit in found.hits[1:6]:
-        if hit.probability < max(FLOOR, SUPPORT * first.probability) or len(chosen) >= 3 + (len(chosen) > 3):
-            break
-        known = {passage.id for passage in chosen}
-        if hit.passage.id not in known and not _repeats(hit.passage, chosen) and _belongs(hit, first):
+        chosen = _rows(first, query, materials, words)
+    extra = 0
+    for hit in found.hits[1:LOOKED_AT]:
+        if extra >= EXTRAS or any(hit.passage.id == passage.id for passage in chosen):
+            continue
+        close = hit.probability >= max(FLOOR, SUPPORT * first.probability) and _belongs(hit, first)
+        other = hit.probability >= OTHER_FLOOR and _other_named(hit, chosen, found.hits)
+        rest = hit.probability >= REST_FLOOR and hit.passage.document == first.passage.document
+        if (close or other or (rest and _adds(hit.passage, chosen, query, words))) and not _repeats(hit.passage, chosen):
             chosen.append(hit.passage)
+            extra += 1
     return chosen
 
 
@@ -110,34 +127,58 @@ def _belongs(hit: Hit, first: Hit) -> bool:
     return not other_product and hit.probability >= 0.8 * first.probability
 
 
+def _other_named(hit: Hit, chosen: Sequence[Passage], hits: Sequence[Hit]) -> bool:
+    """Whether a hit is the best one of another document that the question names as well: a comparison."""
+    document = hit.passage.document
+    if any(passage.document == document for passage in chosen) or hit.evidence[NAMED_SHARE] < NAMED_TOO:
+        return False
+    return next(other for other in hits if other.passage.document == document) is hit
+
+
+def _adds(passage: Passage, chosen: Sequence[Passage], query: Query, words: Words) -> bool:
+    """Whether a passage says something about a thing asked for that the chosen ones do not mention."""
+    said = {term for other in chosen for term in words.terms(f"{other.question}\n{other.text}")}
+    here = set(words.terms(f"{passage.question}\n{passage.text}"))
+    return any(
+        unit.concept and unit.terms & here and not unit.terms & said and unit.terms & words.attributes
+        for unit in query.units
+    )
+
+
 def _rows(first: Hit, query: Query, materials: Materials, words: Words) -> list[Passage]:
-    """The rows of the table that the question asks about: one when it names a row, the tiers when it names none."""
+    """The rows of the table that the question asks about: those it names, or all tiers when it names none."""
     around = materials.neighbours(first.key, ROWS_LIMIT, ROWS_LIMIT)
     table = [
         passage
         for passage in around.values()
-        if passage.form == "row" and passage.table == first.passage.table and passage.heading == first.passage.heading
+        if passage.form == "row"
+        and passage.table == first.passage.table
+        and passage.heading == first.passage.heading
+        and _columns(passage) == _columns(first.passage)
     ]
-    if len(table) > ROWS_LIMIT or len(table) == 1:
-        return [first.passage]
-    best = _match(first.passage, query, words)
-    kept = [row for row in table if _columns(row) == _columns(first.passage) and _match(row, query, words) >= best]
+    asked = {row.id: _asked_of(row, query, words) for row in table}
+    best = sum(asked[first.passage.id].values())
+    kept = [row for row in table if sum(asked[row.id].values()) >= best]
+    if len(kept) > ROWS_LIMIT or len(table) > 2 * ROWS_LIMIT:
+        kept = [first.passage]
     if query.quantities:
-        fitting = [row for row in kept if fit(query.quantities, row.text) == 1]
-        kept = fitting or kept
-    return kept if any(row.id == first.passage.id for row in kept) else [first.passage]
+        kept = [row for row in kept if fit(query.quantities, row.text) == 1] or kept
+    if all(row.id != first.passage.id for row in kept):
+        kept = [first.passage]
+    covered = {text for row in kept for text in asked[row.id]}
+    kept += [row for row in table if row not in kept and asked[row.id].keys() - covered and sum(asked[row.id].values()) >= ROW_NAMED]
+    return sorted(kept, key=lambda row: row.position)[:ROWS_LIMIT]
 
 
 def _columns(passage: Passage) -> tuple[str, ...]:
     return tuple(name for name, _ in passage.columns)
 
 
-def _match(row: Passage, query: Query, words: Words) -> float:
-    """How much of the question stands in the cells of a row, its column names aside."""
-    cells = set(words.terms(" ".join(cell for _, cell in row.columns)))
-    if len(row.columns) <= 1:
-        cells = set(words.terms(row.text))
-    return sum(weight for unit, weight in zip(query.units, query.weights, strict=True) if unit.terms & cells)
+def _asked_of(row: Passage, query: Query, words: Words) -> dict[str, float]:
+    """The units of the question that stand in the cells of a row (its column names aside), with their weights."""
+    cells = set(words.terms(" ".join(cell for _, cell in row.columns) if len(row.columns) > 1 else row.text))
+    pairs = zip(query.units, query.weights, strict=True)
+    return {unit.text: weight for unit, weight in pairs if unit.terms & cells}
 
 
 def _repeats(passage: Passage, chosen: Sequence[Passage]) -> bool:
@@ -164,20 +205,26 @@ def _say(passage: Passage, query: Query, words: Words, *, alone: bool) -> Block:
 
 
 def _say_row(passage: Passage, *, alone: bool) -> str:
-    """A table row in words: its first cell names it, the others follow with their column."""
-    pairs = [(name, cell) for name, cell in passage.columns if cell]
+    """A table row in words: its first cell names it, the others follow with their column and unit."""
+    pairs = [(name, cell) for name, cell in passage.columns if cell and cell not in EMPTY]
     if not pairs:
         return passage.text
     if len(pairs) == 1:
-        said = f"{pairs[0][0]}：{pairs[0][1]}"
+        said = f"{pairs[0][0]}：{pairs[0][1]}" if pairs[0][0] else pairs[0][1]
     else:
-        (name, cell), rest = pairs[0], pairs[1:]
-        lead = cell if not name or GENERIC.match(plain(name)) else f"{name}{cell}" if len(name) <= 8 else cell
-        if len(rest) == 1:
-            said = f"{lead}：{rest[0][1]}" if GENERIC.match(plain(rest[0][0])) else f"{lead}：{rest[0][0]}{rest[0][1]}"
-        else:
-            said = f"{lead}：" + "；".join(f"{column}{value}" if value else "" for column, value in rest)
+        lead = _say_cell(*pairs[0]) if NUMERIC.search(pairs[0][1]) and not GENERIC.match(plain(pairs[0][0])) else pairs[0][1]
+        said = f"{lead}：" + "；".join(_say_cell(name, cell) for name, cell in pairs[1:])
     return said if alone else f"- {said}"
+
+
+def _say_cell(name: str, cell: str) -> str:
+    """A cell with its column; a unit in the column's name goes with the number: 费率（%）|0.6 → 费率0.6%."""
+    if not name or GENERIC.match(plain(name)):
+        return cell
+    unit = UNIT_IN_NAME.search(name)
+    if unit and BARE_NUMBER.fullmatch(cell):
+        return f"{name[: unit.start()]}{cell}{unit[1]}"
+    return f"{name}{cell}" if NUMERIC.match(cell) else f"{name}：{cell}"
 
 
 def _sentences(text: str) -> list[str]:

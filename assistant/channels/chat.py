@@ -17,8 +17,9 @@ Id = Annotated[str, Path(min_length=1, max_length=128)]
 COMMON = ("bad_request", "slow_body", "body_too_large", "invalid", "too_many_requests", "unavailable", "busy")
 READ = ("invalid", "too_many_requests", "unavailable")
 EVENTS = {
-    "description": "The reply. As text/event-stream: `status` {stage}, then, only after the whole reply was screened and "
-    "logged, `delta` {text} for each sentence of `body`, then `done` with the whole reply; or `error` with a Problem.",
+    "description": "The reply. As text/event-stream: `status` {stage}, then, only after the whole reply was screened "
+    "and logged, `delta` {text} for each sentence of `body`, then `done` with the whole reply; or `error` with a "
+    "Problem.",
     "content": {"text/event-stream": {"schema": problems.event_schema("status", "delta", "done", "error")}},
 }
 

@@ -43,8 +43,8 @@ USER_HAS_TEXT = {
     }
 }
 STREAM = {
-    "description": "The completion, or with `stream` its chunks as text/event-stream, closed by [DONE]. Chunks come only "
-    "after the whole reply was screened and logged.",
+    "description": "The completion, or with `stream` its chunks as text/event-stream, closed by [DONE]. Chunks come "
+    "only after the whole reply was screened and logged.",
     "content": {"text/event-stream": {"schema": problems.event_schema("message")}},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -61,7 +62,10 @@ def install(app: FastAPI, turns: Turns) -> None:
         firm = await turns.call(_facts, turns)
         template = environment.get_template("chat.html")
         html = template.render(**_context(firm, chosen, version, turns.settings.max_chars))
-        return HTMLResponse(html, headers={"Cache-Control": "no-cache", "Vary": "Accept-Encoding"})
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return HTMLResponse(html, headers=headers)
+        return HTMLResponse(gzip.compress(html.encode(), 6), headers=headers | {"Content-Encoding": "gzip"})
 
     app.include_router(router)
     app.mount("/static", GZipMiddleware(VersionedFiles(STATIC, version), minimum_size=600), name="static")

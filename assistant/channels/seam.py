@@ -19,12 +19,12 @@ class StoredTurn:
 
 
 class Assistant(Protocol):
-    """The conversation. Methods are synchronous and thread-safe; any of them may raise, and then nothing was released."""
+    """The conversation. Methods are synchronous and thread-safe; any may raise, and then nothing was released."""
 
     def answer(self, asked: Asked) -> Reply:
-        """The whole turn, logged before it returns. The same `key` in a conversation gives the same reply again, never a
-        second turn. `conversation` may be an id without turns yet: the channel made it, so that a retried first message
-        finds the conversation it opened."""
+        """The whole turn, logged before it returns. The same `key` in a conversation gives the same reply again, never
+        a second turn. `conversation` may be an id without turns yet: the channel made it, so that a retried first
+        message finds the conversation it opened."""
         ...
 
     def turns(self, conversation: str) -> list[StoredTurn]:

@@ -26,7 +26,7 @@ def anonymous(request: Request) -> Customer | None:
 
 
 def peer_address(request: Request) -> str:
-    """The address limits count by: the peer's, as the server was told to trust it; an IPv6 address by its /64 network."""
+    """The address limits count by: the peer's, as the server was told to trust it; an IPv6 address by its /64."""
     host = request.client.host if request.client else "unknown"
     return ":".join(host.split(":")[:4]) if ":" in host else host
 

@@ -57,8 +57,8 @@ class NamedProduct(BaseModel):
 
 
 class ChatReply(BaseModel):
-    """One reply. `text` is all of it in plain text; `body` is without the notices. `marks` are [offset in `body` in code
-    points, index in `citations`]. `ms` are stage timings in milliseconds."""
+    """One reply. `text` is all of it in plain text; `body` is without the notices. `marks` are [offset in `body` in
+    code points, index in `citations`]. `ms` are stage timings in milliseconds."""
 
     conversation: str
     turn: str

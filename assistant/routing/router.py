@@ -98,18 +98,22 @@ class Router:
 
     def _alone(self, text: str, vector: np.ndarray | None = None) -> Candidate:
         """Return the reading of normalised `text` without history: the gravest of rules, whole message and clauses."""
-        candidates = self._by_rules(text) or [self._by_model(text, vector)]
-        for clause in self._clauses(text):
+        candidates, settled = self._by_rules(text)
+        if not settled:
+            candidates.append(self._by_model(text, vector))
+        for clause in () if settled else self._clauses(text):
             candidates.extend(self._by_clause(clause))
         return min(candidates, key=lambda c: (self.rules.rank(c.intent), -c.confidence))
 
-    def _by_rules(self, text: str) -> list[Candidate]:
-        found = []
+    def _by_rules(self, text: str) -> tuple[list[Candidate], bool]:
+        """Return the readings of all rules that match, and whether the matter is settled without the model."""
+        found, settled = [], False
         for rule in self.rules.rules:
             quote = rule.quote(text)
             if quote is not None:
                 found.append(Candidate(rule.intent, rule.confidence, f"{rule.reason}（“{quote[:20]}”）"))
-        return found
+                settled = settled or rule.settles
+        return found, settled
 
     def _by_model(self, text: str, vector: np.ndarray | None) -> Candidate:
         found = self._probabilities(text, vector)

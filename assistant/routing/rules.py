@@ -16,18 +16,22 @@ from assistant.turn import Intent
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A precise pattern for one intent. `unless` names the readings that look alike and are something else."""
+    """A precise pattern for one intent. `unless` names the readings that look alike and are something else.
+
+    A rule with `whole` must match all of the message; one that `settles` leaves no say to the model.
+    """
 
     id: str
     intent: Intent
     pattern: re.Pattern[str]
     unless: re.Pattern[str] | None
     whole: bool
+    settles: bool
     confidence: float
     reason: str
 
     def quote(self, text: str) -> str | None:
-        """Return the words of normalised `text` this rule matches, or None. `whole` rules match all of it."""
+        """Return the words of normalised `text` this rule matches, or None."""
         match = self.pattern.fullmatch(text) if self.whole else self.pattern.search(text)
         if match is None or (self.unless is not None and self.unless.search(text)):
             return None
@@ -119,6 +123,7 @@ def _rule(item: Mapping[str, Any], terms: Mapping[str, str]) -> Rule:
         pattern=_compile(item["any"], terms),
         unless=_compile(item["unless"], terms) if item.get("unless") else None,
         whole=bool(item.get("whole", False)),
+        settles=bool(item.get("settles", False)),
         confidence=float(item["confidence"]),
         reason=item["reason"],
     )

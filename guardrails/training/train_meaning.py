@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix  # type: ignore[import-untyped,unused-ignore]
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
@@ -91,7 +91,7 @@ def main() -> None:
     rows = list(dict.fromkeys(rows))
     x = matrix([text for text, _ in rows], policy)
     first = np.array([codes[0] if codes else "" for _, codes in rows])
-    names = sorted({c for _, codes in rows for c in codes}) + [ANY]
+    names = [*sorted({c for _, codes in rows for c in codes}), ANY]
     careful = np.array([_marked(text, policy) for text, _ in rows])
     weights, biases, limits, surer = [], [], {}, {}
     for name in names:

@@ -92,7 +92,7 @@ _HINT = re.compile(
 
 def suspicious(text: str) -> bool:
     """Cheap first look: whether any word of the signals can be in `text` at all."""
-    return bool(_HINT.search(text)) or not text.isascii() and bool(_HINT.search(_normal(text)))
+    return bool(_HINT.search(text)) or (not text.isascii() and bool(_HINT.search(_normal(text))))
 
 
 def _normal(text: str) -> str:

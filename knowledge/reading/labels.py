@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ _NUMBER = re.compile(
     r"[-+±≥≤<>~约]?\s*[¥￥$]?\s*\d[\d,，.]*\s*(?:[%％‰]|bps?|BP|元|万元|亿元|天|日|年|个?月|股|份|手|次|笔|户|点)?"
     r"(?:/[年月日天份股笔次]|（含）|\(含\)|起)?"
 )
+_MARK = re.compile(r"注\s*[\d①-⑳]{1,2}|[①-⑳]|[*＊※]{1,3}|\[\d{1,2}\]|〔\d{1,2}〕|[¹²³⁴⁵⁶⁷⁸⁹]")
 _DATE = re.compile(r"\d{4}\s*[-/.年]\s*\d{1,2}\s*(?:[-/.月]\s*\d{1,2}\s*日?)?|\d{1,2}:\d{2}(?::\d{2})?")
 
 
@@ -35,6 +37,13 @@ def named(word: Word, text: str) -> bool:
 def is_note(text: str) -> bool:
     """Whether `text` is a remark under a table (注：…, * …, 数据来源：…)."""
     return bool(_patterns()["note"].fullmatch(text.strip()))
+
+
+def marked(text: str, notes: Sequence[str]) -> tuple[str, ...]:
+    """The remarks that a mark in `text` (*, ①, 注1, [1], ¹) points to."""
+    marks = {re.sub(r"\s", "", mark) for mark in _MARK.findall(text)}
+    leads = [re.compile(rf"[（(\[]?(?:注\s*)?{re.escape(mark)}(?![*＊※\d])") for mark in marks]
+    return tuple(note for note in notes if any(lead.match(note) for lead in leads))
 
 
 def unit_of(text: str) -> str:

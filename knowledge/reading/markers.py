@@ -116,7 +116,7 @@ def asks_as_heading(text: str) -> bool:
 def fact(line: str) -> tuple[str, str] | None:
     """(label, value) of a line such as "风险等级：R3"; None for anything else."""
     found = _FACT.fullmatch(line)
-    if not found or not is_label(found[1], 20) or re.match(r"//|\d", found[2][:2]) and found[1][-1:].isdigit():
+    if not found or not is_label(found[1], 20) or (re.match(r"//|\d", found[2][:2]) and found[1][-1:].isdigit()):
         return None
     if found[1].strip().lower() in ("http", "https", "注", "问", "答", "q", "a") or found[2].startswith("//"):
         return None

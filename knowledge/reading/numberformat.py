@@ -55,10 +55,12 @@ def _number(value: Decimal, form: str) -> str:
     section = _section(value, form)
     if section.lower() in ("general", "@", "", "通用格式", "g/通用格式"):
         return _general(value)
+    if re.search(r"[#?0]\s*/\s*[#?0-9]", section):
+        return _general(value)
     literal_before, body, literal_after = _literals(section)
     if not body:
         return (literal_before + literal_after).strip() or _general(value)
-    if "E" in body.upper() and re.search(r"E[+-]", body, re.IGNORECASE) or "/" in body:
+    if ("E" in body.upper() and re.search(r"E[+-]", body, re.IGNORECASE)) or "/" in body:
         return _general(value)
     if "%" in literal_after or "%" in body:
         value *= 100

@@ -52,7 +52,8 @@ def run_at(elements: Sequence[Any], place: int) -> Run | None:
     if kind != "list":
         full = kind != "faq"
         return Run(kind, first.style, tuple((n, _head(m, full), b) for n, m, b in parts), stop)
-    end = _end_of_list(elements, places[-1], first.style)
+    nested = any(_marks_below(body) for *_, body in parts[:-1]) or markers.open_ended(parts[-1][1].text)
+    end = _end_of_list(elements, places[-1], first.style, nested=nested)
     parts[-1] = (*parts[-1][:2], tuple(elements[places[-1] + 1 : end]))
     return Run("list", first.style, tuple((n, m.text, b) for n, m, b in parts), end)
 
@@ -134,13 +135,19 @@ def _kind(
         return "sections" if bold and filled == len(heads) and min(below) > 60 else "list"
     if titles == len(heads) and (filled * 3 >= len(heads) * 2 or (style == "cjk" and filled)):
         return "sections"
-    if bold and filled * 2 > len(heads) or max(below[:-1], default=0) > MAX_BETWEEN and titles * 2 > len(heads):
+    if (bold and filled * 2 > len(heads)) or (max(below[:-1], default=0) > MAX_BETWEEN and titles * 2 > len(heads)):
         return "sections"
     return "list"
 
 
-def _end_of_list(elements: Sequence[Any], last: int, style: str) -> int:
-    """Place after the last item: lines of its own paragraph and deeper markers directly below belong to it."""
+def _marks_below(body: Sequence[Any]) -> bool:
+    """Whether items of a deeper list stand below an item."""
+    texts = [getattr(one, "text", None) for one in body]
+    return any(isinstance(t, str) and (markers.bullet(t) is not None or markers.ordered(t)) for t in texts)
+
+
+def _end_of_list(elements: Sequence[Any], last: int, style: str, *, nested: bool) -> int:
+    """Place after the last item: lines of its own paragraph belong to it, and deeper markers when items have them."""
     at = last + 1
     while at < len(elements):
         one = elements[at]
@@ -154,7 +161,7 @@ def _end_of_list(elements: Sequence[Any], last: int, style: str) -> int:
         continues = (
             not one.gap and mark is None and not markers.closed(elements[at - 1].text) and not markers.fact(text)
         )
-        if not (deeper or continues):
+        if not ((deeper and (nested or not one.gap)) or continues):
             break
         at += 1
     return at

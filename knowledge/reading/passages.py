@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from assistant.turn import Form, Passage
-from knowledge.reading.labels import unit_of
+from knowledge.reading.labels import marked, unit_of
 from knowledge.reading.sentences import clauses, pieces, tokens
 from knowledge.reading.source import Block, Faq, Heading, ListBlock, Pairs, Paragraph, Source, TableBlock
 
@@ -17,7 +16,6 @@ TEXT_TOKENS = 220
 LIST_TOKENS = 250
 ROW_TOKENS = 300
 _STYLED = 10
-_FOOTMARK = re.compile(r"注\s*[\d①-⑳]{1,2}|[①-⑳]|[*＊※]{1,3}|\[\d{1,2}\]|〔\d{1,2}〕|[¹²³⁴⁵]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,9 +290,7 @@ def _row_parts(pairs: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
 
 def _marked_notes(text: str, notes: Sequence[str]) -> str:
     """Remarks below the table that a mark in `text` points to, each on a line of its own."""
-    marks = {re.sub(r"\s", "", mark) for mark in _FOOTMARK.findall(text)}
-    found = [n for n in notes if any(re.match(rf"[（(\[]?(?:注\s*)?{re.escape(m)}(?![*＊※\d])", n) for m in marks)]
-    return "".join(f"\n{note}" for note in found)
+    return "".join(f"\n{note}" for note in marked(text, notes))
 
 
 def _note_pieces(block: Pairs | TableBlock, heading: tuple[str, ...]) -> Iterator[Piece]:

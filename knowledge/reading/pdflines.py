@@ -94,72 +94,39 @@ def text_lines(glyphs: Sequence[Glyph], width: float = 0.0) -> list[TextLine]:
 
 
 def _gutters(rows: Sequence[list[Glyph]], width: float) -> dict[int, float]:
-    """For rows set in two columns, the x between the columns: an empty band that runs down at least six rows."""
-    gaps: list[list[tuple[float, float]]] = []
-    for row in rows:
-        row.sort(key=lambda g: g.x0)
-        mine, end = [], row[0].x1
-        for glyph in row[1:]:
-            if glyph.x0 - end > 0.7 * glyph.size and end > 0.3 * width and glyph.x0 < 0.7 * width:
-                mine.append((end, glyph.x0))
-            end = max(end, glyph.x1)
-        gaps.append(mine)
-    found: dict[int, float] = {}
-    at = 0
-    while at < len(rows):
-        band, members = _band(rows, gaps, at)
-        if band is None or not _two_columns([rows[m] for m in members], band):
-            at += 1
-            continue
-        first = members[0]
-        while (
-            first
-            and first - 1 not in found
-            and _beside(rows[first - 1], band)
-            and not _apart(rows[first], rows[first - 1])
-        ):
-            first -= 1
-        members = [*range(first, members[0]), *members]
-        found.update({place: (band[0] + band[1]) / 2 for place in members})
-        at = members[-1] + 1
-    return found
+    """For rows set in two columns, the x between the columns: an empty band with running text on both sides."""
+    best: dict[int, float] = {}
+    for x in range(int(width * 0.38), int(width * 0.62), 3):
+        found: dict[int, float] = {}
+        run: list[int] = []
+        for place in range(len(rows) + 1):
+            row = rows[place] if place < len(rows) else None
+            crossed = row is None or any(g.x0 < x + 2 and g.x1 > x - 2 for g in row)
+            if crossed or (run and row is not None and _apart(row, rows[run[-1]])):
+                if _two_columns([rows[m] for m in run], x):
+                    found.update(dict.fromkeys(run, float(x)))
+                run = []
+            if not crossed:
+                run.append(place)
+        if len(found) > len(best):
+            best = found
+    return best
 
 
-def _band(
-    rows: Sequence[list[Glyph]], gaps: Sequence[list[tuple[float, float]]], at: int
-) -> tuple[tuple[float, float] | None, list[int]]:
-    """The empty band that begins in row `at` and the rows it runs down."""
-    band: tuple[float, float] | None = None
-    members: list[int] = []
-    for place in range(at, len(rows)):
-        fitting = [_overlap(gap, band) for gap in gaps[place]]
-        narrowed = max((g for g in fitting if g), key=lambda g: g[1] - g[0], default=None)
-        if narrowed and len(rows[place]) > 16:
-            band = narrowed
-        elif (
-            band is None
-            or _apart(rows[place], rows[place - 1])
-            or any(g.x0 < band[1] - 1 and g.x1 > band[0] + 1 for g in rows[place])
-        ):
-            break
-        members.append(place)
-    return band, members
-
-
-def _two_columns(rows: Sequence[Sequence[Glyph]], band: tuple[float, float]) -> bool:
-    """Whether text runs on both sides of the band: several rows each, long ones, some side by side."""
-    left = [n for row in rows if (n := sum(g.x1 <= band[0] + 1 for g in row))]
-    right = [n for row in rows if (n := sum(g.x0 >= band[1] - 1 for g in row))]
-    if min(len(left), len(right)) < 4 or band[1] - band[0] <= 5 or len(left) + len(right) < len(rows) + 2:
+def _two_columns(rows: Sequence[Sequence[Glyph]], x: float) -> bool:
+    """Whether text runs on both sides of `x`: several long rows each, beside one another, filling their column."""
+    left = [side for row in rows if (side := [g for g in row if g.x1 <= x])]
+    right = [side for row in rows if (side := [g for g in row if g.x0 >= x])]
+    if min(len(left), len(right)) < 4:
         return False
-    return sum(left) >= 10 * len(left) and sum(right) >= 8 * len(right)
-
-
-def _beside(row: Sequence[Glyph], band: tuple[float, float]) -> bool:
-    """Whether a row stands in one of the columns: right of the band, or left of it and reaching up to it."""
-    if row[0].x0 >= band[1] - 1:
-        return True
-    return max(g.x1 for g in row) <= band[0] + 1 and max(g.x1 for g in row) > band[0] - 3 * row[0].size
+    if sum(map(len, left)) < 10 * len(left) or sum(map(len, right)) < 8 * len(right):
+        return False
+    size = left[0][0].size
+    tops = [[min(g.top for g in side) for side in half] for half in (left, right)]
+    if min(max(t) for t in tops) - max(min(t) for t in tops) < 3 * size:
+        return False
+    ends = [max(g.x1 for g in side) for side in left]
+    return sum(end > max(ends) - 2.5 * size for end in ends) * 5 >= 2 * len(ends)
 
 
 def _apart(row: Sequence[Glyph], above: Sequence[Glyph]) -> bool:
@@ -167,13 +134,6 @@ def _apart(row: Sequence[Glyph], above: Sequence[Glyph]) -> bool:
     size, other = max(g.size for g in row), max(g.size for g in above)
     distance = min(g.top for g in row) - min(g.top for g in above)
     return abs(size - other) > 0.1 * other or distance > 2.4 * other
-
-
-def _overlap(gap: tuple[float, float], band: tuple[float, float] | None) -> tuple[float, float] | None:
-    if band is None:
-        return gap
-    low, high = max(gap[0], band[0]), min(gap[1], band[1])
-    return (low, high) if high - low > 4 else None
 
 
 def _segments(row: list[Glyph], spaces: Sequence[Glyph], gutter: float | None = None) -> list[Segment]:
@@ -191,7 +151,7 @@ def _segments(row: list[Glyph], spaces: Sequence[Glyph], gutter: float | None = 
         text = glyph.text.translate(_RAISED) if _is_raised(glyph, row, size) else glyph.text
         parted = gutter is not None and last is not None and last.x1 - 1 <= gutter <= glyph.x0 + 1
         wide = "\u2e80" <= glyph.text < "\uffef" and last is not None and "\u2e80" <= last.text < "\uffef"
-        if last is None or parted or gap > 1.6 * size and not _marker_only(groups[-1]):
+        if last is None or parted or (gap > 1.6 * size and not _marker_only(groups[-1])):
             groups.append([(glyph, text)])
         elif gap > (0.6 if wide else 0.22) * size or any(
             last.x1 - 0.5 <= s.x0 <= glyph.x0 and s.x1 - s.x0 > 0.1 * size for s in gaps
@@ -318,7 +278,7 @@ def _aligned_until(lines: Sequence[TextLine], place: int) -> int:
         if line.top - last.bottom > 2.2 * last.size or abs(line.size - first.size) > 0.3 * first.size:
             break
         hits = [any(_same_column(s, first.segments[c], x) for c, x in enumerate(columns)) for s in line.segments]
-        if not all(hits) or _begins(line.text) and len(line.segments) == 1:
+        if not all(hits) or (_begins(line.text) and len(line.segments) == 1):
             break
         if (
             len(line.segments) == 1

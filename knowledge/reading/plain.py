@@ -64,7 +64,7 @@ def _paragraphs(lines: list[str]) -> list[Raw]:
     last = ""
     for line in lines:
         text = line.strip()
-        fresh = bool(_INDENT.match(line)) and not _INDENT.match(last or line) or line.startswith("\u3000")
+        fresh = (bool(_INDENT.match(line)) and not _INDENT.match(last or line)) or line.startswith("\u3000")
         full = width and _columns(last) >= width - 5 and not re.search(r"[。！？!?；;：:]$", last)
         if current and full and not fresh and not _begins(text):
             current[-1] = join_lines(current[-1], text)
@@ -91,7 +91,7 @@ def _wrapped_at(lines: list[str]) -> int:
     if len(widths) < 2 or not 36 <= widths[0] <= 130:
         return 0
     near = sum(width >= widths[0] - 5 for width in widths)
-    return widths[0] if near >= 2 or widths[0] >= 64 and len(widths) == 2 else 0
+    return widths[0] if near >= 2 or (widths[0] >= 64 and len(widths) == 2) else 0
 
 
 def _columns(line: str) -> int:

@@ -40,7 +40,7 @@ def sectioned(blocks: Sequence[Block]) -> list[Block]:
         while end < len(blocks) and not isinstance(blocks[end], (Heading, Faq)):
             end += 1
         below = blocks[end] if end < len(blocks) else None
-        deeper = isinstance(below, Heading) and _deeper(one, below) or isinstance(below, Faq) and end == place + 1
+        deeper = (isinstance(below, Heading) and _deeper(one, below)) or (isinstance(below, Faq) and end == place + 1)
         if markers.asks_as_heading(asked) and end > place + 1 and not deeper:
             body = [_bare_answer(b) if i == 0 else b for i, b in enumerate(blocks[place + 1 : end])]
             found += [Heading(one.level, "", one.style), *faq(asked, body)]
@@ -108,6 +108,10 @@ def _as_questions(block: ListBlock) -> list[Block]:
         if not markers.asks(asked) or not (rest or deeper):
             return []
         reply = markers.answer(rest) or rest
-        below = [ListBlock(tuple(replace(i, depth=i.depth - 1) for i in deeper), deeper[0].number is not None)] if deeper else []
+        below = (
+            [ListBlock(tuple(replace(i, depth=i.depth - 1) for i in deeper), deeper[0].number is not None)]
+            if deeper
+            else []
+        )
         found += faq(asked, [*([Paragraph(reply)] if reply else []), *below])
     return found

@@ -157,7 +157,7 @@ def _ends_answer(elements: Sequence[Element], place: int) -> bool:
 
 def _opens_section(mark: markers.Marker) -> bool:
     """Whether a numbered line begins a section or an article, not an item."""
-    return mark.style == "article" or mark.style in ("chapter", "section", "cjk") and markers.short_title(mark.text)
+    return mark.style == "article" or (mark.style in ("chapter", "section", "cjk") and markers.short_title(mark.text))
 
 
 def _run_blocks(elements: Sequence[Element], run: Run, depth: int) -> tuple[list[Block], int]:
@@ -290,7 +290,7 @@ def _facts(elements: Sequence[Element], place: int) -> tuple[tuple[tuple[str, st
         pairs.append(pair)
         end += 1
     known = sum(markers.is_fact_label(key) for key, _ in pairs)
-    if len(pairs) >= 2 and known * 2 >= len(pairs) and known >= 2 or len(pairs) >= 3 and known:
+    if (len(pairs) >= 2 and known * 2 >= len(pairs) and known >= 2) or (len(pairs) >= 3 and known):
         return tuple(pairs), end
     return (), place
 
@@ -335,7 +335,7 @@ def _end_of_answer(elements: Sequence[Element], place: int) -> int:
         if isinstance(one, (Heading, Faq)):
             break
         if isinstance(one, Line) and end > place + 1:
-            if one.gap and markers.asks(one.text) or markers.question(one.text):
+            if (one.gap and markers.asks(one.text)) or markers.question(one.text):
                 break
             mark = markers.ordered(one.text)
             if mark and _opens_section(mark):

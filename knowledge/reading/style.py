@@ -159,7 +159,7 @@ def _dressed(look: Look, given: Mapping[str, str]) -> Look:
             look = replace(look, back=found_colour)
     ink = given.get("-webkit-text-fill-color") or given.get("color")
     if ink:
-        if ink == "transparent" or re.fullmatch(r"rgba?\(.*[,/]\s*0(?:\.0\d*)?%?\s*\)", ink) and ink.count(",") != 2:
+        if ink == "transparent" or (re.fullmatch(r"rgba?\(.*[,/]\s*0(?:\.0\d*)?%?\s*\)", ink) and ink.count(",") != 2):
             return replace(look, unseen=True)
         found_colour = colour(ink)
         if found_colour:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from knowledge.reading.grid import Cell, Grid, distinct, one_line, trimmed
-from knowledge.reading.labels import is_label, is_note, is_number, is_value, named, unit_of
+from knowledge.reading.labels import is_label, is_note, is_number, is_value, marked, named, unit_of
 from knowledge.reading.source import Block, Faq, Pairs, Paragraph, TableBlock
 
 Rows = tuple[tuple[Cell, ...], ...]
@@ -28,7 +28,10 @@ def table_blocks(grid: Grid, *, unit: str = "") -> list[Block]:
         return [Paragraph(text) for text in (caption, *(row[0].text for row in rows), *notes) if text]
     found: list[Block] = []
     header: Rows = ()
-    for title, part in _sections(rows):
+    sections = _sections(rows)
+    if len(sections) > 1 and not sections[0][0] and _heads_all(sections[0][1]):
+        header = sections.pop(0)[1]
+    for title, part in sections:
         if not part:
             found.append(Paragraph(title))
             continue
@@ -57,6 +60,11 @@ def _part(rows: Rows, header: Rows, caption: str, unit: str) -> tuple[list[Block
         if pairs:
             return [Pairs(pairs, caption)], ()
     return _headed(head, body, caption, unit), head
+
+
+def _heads_all(rows: Rows) -> bool:
+    """Whether the rows above the first section of a table are nothing but its header."""
+    return len(rows) <= MAX_HEADER_ROWS and all(_can_head(distinct(row), len(row)) for row in rows)
 
 
 def _frame(grid: Grid) -> tuple[str, Rows, tuple[str, ...]]:
@@ -337,12 +345,25 @@ def _asked(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> list[Bloc
 
 
 def _with_notes(blocks: list[Block], notes: tuple[str, ...]) -> list[Block]:
-    """`blocks` with the remarks below the table joined to its last block."""
+    """`blocks` with the remarks below the table: each with those its rows mark, the last with all that are left."""
     if not notes:
         return blocks
-    for place in range(len(blocks) - 1, -1, -1):
-        block = blocks[place]
-        if isinstance(block, (TableBlock, Pairs)):
-            blocks[place] = replace(block, notes=block.notes + notes)
-            return blocks
-    return [*blocks, *(Paragraph(note) for note in notes)]
+    places = [at for at, block in enumerate(blocks) if isinstance(block, (TableBlock, Pairs))]
+    left = notes
+    for at in places:
+        block = blocks[at]
+        if not isinstance(block, (TableBlock, Pairs)):
+            continue
+        own = marked(" ".join(" ".join(row) for row in _texts(block)), notes)
+        left = tuple(note for note in left if note not in own)
+        blocks[at] = replace(block, notes=block.notes + own)
+    if not places:
+        return [*blocks, *(Paragraph(note) for note in left)]
+    last = blocks[places[-1]]
+    if isinstance(last, (TableBlock, Pairs)):
+        blocks[places[-1]] = replace(last, notes=last.notes + left)
+    return blocks
+
+
+def _texts(block: TableBlock | Pairs) -> tuple[tuple[str, ...], ...]:
+    return block.pairs if isinstance(block, Pairs) else block.rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from assistant.channels.settings import HttpSettings
 from tests.e2e.conftest import serving
 from tests.e2e.fake_assistant import FIRM, FakeAssistant
 
+MEASURE = Path(__file__).with_name("measure.js")
 QUESTION = "创业板开通条件是什么"
 
 
@@ -39,16 +41,20 @@ def test_nothing_is_stored_or_sent_before_the_notice_is_accepted(page: Page, fak
     notice = page.get_by_role("dialog", name="开始之前，请您了解")
     expect(notice).to_be_visible()
     no, yes = notice.get_by_role("button", name="不同意"), notice.get_by_role("button", name="同意并开始")
-    looks = "e => { const s = getComputedStyle(e); return [s.backgroundColor, s.color, s.borderColor, s.fontWeight, s.fontSize] }"
-    assert no.evaluate(looks) == yes.evaluate(looks)
+    weight = "e => (s => [s.backgroundColor, s.color, s.borderColor, s.fontWeight, s.fontSize])(getComputedStyle(e))"
+    assert no.evaluate(weight) == yes.evaluate(weight)
     box_no, box_yes = no.bounding_box(), yes.bounding_box()
-    assert box_no and box_yes and (box_no["width"], box_no["height"]) == (box_yes["width"], box_yes["height"])
+    assert box_no
+    assert box_yes
+    assert (box_no["width"], box_no["height"]) == (box_yes["width"], box_yes["height"])
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", name="没有开始对话")).to_be_visible()
     expect(page.get_by_role("link", name=f"拨打 {FIRM['hotline']}")).to_be_visible()
     expect(page.locator("#question")).to_be_disabled()
     page.locator("#language").click()
-    assert stored(page) == {} and page.context.cookies() == [] and not fake.asked
+    assert stored(page) == {}
+    assert page.context.cookies() == []
+    assert not fake.asked
     assert [request.url for request in sent if "/v1/" in request.url] == []
     page.locator("#language").click()
     page.get_by_role("button", name="重新查看说明").click()
@@ -110,7 +116,8 @@ def test_reload_keeps_the_conversation_and_erasing_ends_it(page: Page, fake: Fak
     ask(page, "我的手机是13800138000，怎么开通")
     ask(page, "税")
     conversation = fake.asked[1].conversation
-    assert conversation and fake.asked[1].conversation == page.evaluate("JSON.parse(localStorage['heshi.conversation'])")
+    assert conversation
+    assert fake.asked[1].conversation == page.evaluate("JSON.parse(localStorage['heshi.conversation'])")
     page.reload()
     expect(page.locator(".turn")).to_have_count(2)
     expect(page.locator(".asked").first).to_contain_text("138****8000")
@@ -119,7 +126,8 @@ def test_reload_keeps_the_conversation_and_erasing_ends_it(page: Page, fake: Fak
     page.get_by_role("button", name="清除本对话").click()
     page.get_by_role("button", name="清除", exact=True).click()
     expect(page.get_by_role("button", name=QUESTION)).to_be_visible()
-    assert fake.turns(conversation) == [] and "heshi.conversation" not in stored(page)
+    assert fake.turns(conversation) == []
+    assert "heshi.conversation" not in stored(page)
     page.reload()
     expect(page.locator(".turn")).to_have_count(0)
 
@@ -130,7 +138,7 @@ def test_lost_connection_resumes_and_never_doubles(page: Page, fake: FakeAssista
     agree(page)
     if not opening:
         ask(page, "税")
-    lost: list[dict[str, Any]] = []
+    lost: list[Any] = []
 
     def lose(route: Route) -> None:
         lost.append(route.request.post_data_json)
@@ -145,9 +153,11 @@ def test_lost_connection_resumes_and_never_doubles(page: Page, fake: FakeAssista
     page.press("#question", "Enter")
     expect(page.locator("#log").get_by_text("正在重新连接")).to_be_visible()
     expect(page.locator(".turn").last.locator(".acts")).to_be_visible(timeout=10_000)
-    assert len(lost) == 2 and lost[0] == lost[1]
+    assert len(lost) == 2
+    assert lost[0] == lost[1]
     turns = 1 if opening else 2
-    assert len(fake.asked) == turns and page.locator(".turn").count() == turns
+    assert len(fake.asked) == turns
+    assert page.locator(".turn").count() == turns
     page.unroute("**/v1/chat")
     page.reload()
     expect(page.locator(".turn")).to_have_count(turns)
@@ -166,7 +176,8 @@ def test_leaving_while_an_answer_is_under_way_loses_nothing(page: Page, fake: Fa
     page.reload()
     expect(page.locator(".turn").last.locator(".body")).to_contain_text("一般当日完成审核", timeout=10_000)
     turns = 1 if opening else 2
-    assert len(fake.asked) == turns and page.locator(".turn").count() == turns
+    assert len(fake.asked) == turns
+    assert page.locator(".turn").count() == turns
     assert "heshi.pending" not in stored(page)
 
 
@@ -174,7 +185,12 @@ def test_failure_is_told_and_retried_with_the_same_key(page: Page, fake: FakeAss
     """When the server cannot answer, the message stays, the hotline is there, and a tap tries again."""
     agree(page)
     keys: list[str] = []
-    page.on("request", lambda r: keys.append(r.post_data_json["key"]) if r.url.endswith("/v1/chat") else None)
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/v1/chat"):
+            keys.append(str((request.post_data_json or {})["key"]))
+
+    page.on("request", note)
     fake.failing["answer"] = RuntimeError("secret")
     page.fill("#question", "税")
     page.press("#question", "Enter")
@@ -183,7 +199,9 @@ def test_failure_is_told_and_retried_with_the_same_key(page: Page, fake: FakeAss
     fake.failing.clear()
     page.get_by_role("button", name="重试").click()
     expect(page.locator(".acts")).to_be_visible()
-    assert len(set(keys)) == 1 and len(keys) == 2 and page.locator(".turn").count() == 1
+    assert len(set(keys)) == 1
+    assert len(keys) == 2
+    assert page.locator(".turn").count() == 1
 
 
 def test_too_fast_waits_and_goes_on_by_itself(browser: Browser, fake: FakeAssistant) -> None:
@@ -220,11 +238,12 @@ def test_everything_by_keyboard(page: Page) -> None:
     """Consent, question, answer, source, feedback without a pointer; a sheet keeps the focus until it is closed."""
     inside = "document.activeElement.closest('dialog')?.id ?? ''"
 
+    focused = "(e => e.matches('button, a, textarea') ? e.textContent + e.ariaLabel : '')(document.activeElement)"
+
     def tab_to(name: str, limit: int = 40) -> None:
         for _ in range(limit):
-            if page.evaluate("document.activeElement.textContent + (document.activeElement.ariaLabel || '')").find(name) >= 0:
-                if page.evaluate("document.activeElement.matches('button, a, textarea')"):
-                    return
+            if name in page.evaluate(focused):
+                return
             page.keyboard.press("Tab")
         raise AssertionError(f"{name} cannot be reached by Tab")
 
@@ -259,7 +278,8 @@ def test_enter_while_composing_chinese_does_not_send(page: Page, fake: FakeAssis
     for options in ("{key: 'Enter', isComposing: true, bubbles: true}", "{key: 'Enter', keyCode: 229, bubbles: true}"):
         page.evaluate(f"document.getElementById('question').dispatchEvent(new KeyboardEvent('keydown', {options}))")
     page.wait_for_timeout(200)
-    assert not fake.asked and page.input_value("#question") == "chuangyeban"
+    assert not fake.asked
+    assert page.input_value("#question") == "chuangyeban"
 
 
 def test_too_long_is_counted_and_held_back(page: Page, fake: FakeAssistant) -> None:
@@ -270,7 +290,8 @@ def test_too_long_is_counted_and_held_back(page: Page, fake: FakeAssistant) -> N
     page.fill("#question", "长" * 2001)
     expect(page.locator("#count")).to_contain_text("超出 1 字")
     page.press("#question", "Enter")
-    assert not fake.asked and len(page.input_value("#question")) == 2001
+    assert not fake.asked
+    assert len(page.input_value("#question")) == 2001
 
 
 def test_a_person_is_one_tap_away_even_while_waiting(page: Page, fake: FakeAssistant) -> None:
@@ -315,7 +336,8 @@ def test_screen_readers_hear_each_sentence_once(page: Page) -> None:
     ask(page, QUESTION)
     heard: list[str] = page.evaluate("window.heard")
     spoken = "".join(heard)
-    assert heard[0] == "正在查找经审核的资料" and heard[-1] == "附 2 个来源。"
+    assert heard[0] == "正在查找经审核的资料"
+    assert heard[-1] == "附 2 个来源。"
     for words in ("需要同时满足两个条件", "10万元", "满24个月", "不包括融资融券", "由人工智能"):
         assert spoken.count(words) == 1, words
     assert page.locator("#log").get_attribute("aria-live") is None
@@ -329,7 +351,8 @@ def test_copying_keeps_the_label_and_the_sources(page: Page) -> None:
     page.get_by_role("button", name="复制").click()
     expect(page.get_by_text("已复制，含 AI 标识和来源")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("【AI 智能助手生成 · 合适证券】") and "10万元" in copied
+    assert copied.startswith("【AI 智能助手生成 · 合适证券】")
+    assert "10万元" in copied
     assert copied.count("《创业板交易权限开通指引》2026.1版，2026-07-06起生效") == 1
     page.locator(".answer .body p").first.select_text()
     page.keyboard.press("Control+c")
@@ -343,16 +366,13 @@ def test_english_is_complete_and_looks_are_remembered(page: Page) -> None:
     for tool in ("#language", "#elder", "#theme"):
         if page.locator(tool).is_visible():
             page.locator(tool).click()
+    page.add_init_script(path=MEASURE)
     page.reload()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.locator("html")).to_have_attribute("data-size", "large")
     expect(page.get_by_role("button", name="Helpful", exact=True)).to_be_visible()
     page.get_by_role("button", name="Not helpful").click()
-    left: list[str] = page.evaluate(
-        """() => [...document.querySelectorAll('body *:not(script, noscript, noscript *)')].filter(e => !e.closest('[lang=zh-CN], .asked, .chips,'
-            + ' .groups, .products') && [...e.childNodes].some(n => n.nodeType === 3 && /[\\u4e00-\\u9fff]/.test(n.textContent)))
-            .map(e => e.textContent)"""
-    )
+    left: list[str] = page.evaluate("measure.chinese()")
     assert [words for words in left if not re.search(f"合适|备案号|以最新公告为准|{FIRM['hours']}", words)] == []
 
 

@@ -53,14 +53,21 @@ def ask(client: TestClient, message: str = "创业板开通条件是什么", **m
 def test_answer_carries_sources_marks_and_no_findings(client: TestClient, fake: FakeAssistant) -> None:
     """A JSON answer has everything a client shows and nothing of the firm's own findings."""
     answer = ask(client)
-    assert answer["outcome"] == "answer" and answer["intent"] == "education"
+    assert answer["outcome"] == "answer"
+    assert answer["intent"] == "education"
     assert answer["citations"][0] == {
-        "document": "edu-chinext", "version": "2026.1", "title": "创业板交易权限开通指引", "effective_from": "2026-07-06",
-        "passage": "edu-chinext#2", "quote": "资产日均不低于人民币10万元",
-    }  # fmt: skip
+        "document": "edu-chinext",
+        "version": "2026.1",
+        "title": "创业板交易权限开通指引",
+        "effective_from": "2026-07-06",
+        "passage": "edu-chinext#2",
+        "quote": "资产日均不低于人民币10万元",
+    }
     offset, index = answer["marks"][0]
-    assert answer["body"][:offset].endswith("10万元") and index == 0
-    assert "findings" not in answer and "内部" not in json.dumps(answer, ensure_ascii=False)
+    assert answer["body"][:offset].endswith("10万元")
+    assert index == 0
+    assert "findings" not in answer
+    assert "内部" not in json.dumps(answer, ensure_ascii=False)
     asked = fake.asked[0]
     assert (asked.channel, asked.today, asked.customer) == ("web", date(2026, 11, 22), None)
 
@@ -80,9 +87,11 @@ def test_stream_sends_nothing_of_the_reply_before_it_was_released(client: TestCl
     assert response.headers["content-type"].startswith("text/event-stream")
     found = events(response.text)
     assert found[0] == ("status", {"stage": "searching"})
-    assert [name for name, _ in found[1:-1]] == ["delta"] * (len(found) - 2) and len(found) > 4
+    assert [name for name, _ in found[1:-1]] == ["delta"] * (len(found) - 2)
+    assert len(found) > 4
     name, done = found[-1]
-    assert name == "done" and "".join(data["text"] for _, data in found[1:-1]) == done["body"]
+    assert name == "done"
+    assert "".join(data["text"] for _, data in found[1:-1]) == done["body"]
 
 
 def test_stream_that_fails_ends_in_an_error_event_without_any_delta(client: TestClient, fake: FakeAssistant) -> None:
@@ -90,7 +99,8 @@ def test_stream_that_fails_ends_in_an_error_event_without_any_delta(client: Test
     fake.failing["answer"] = RuntimeError("密码 secret-token")
     found = events(client.post("/v1/chat", json={"message": "税"}, headers=EVENTS).text)
     assert [name for name, _ in found] == ["status", "error"]
-    assert found[1][1]["code"] == "unavailable" and FIRM["hotline"] in found[1][1]["detail"]
+    assert found[1][1]["code"] == "unavailable"
+    assert FIRM["hotline"] in found[1][1]["detail"]
 
 
 @pytest.mark.parametrize("text", ["", "一句。两句！\n\n- 三", "没有句号", "“好。”他说。\n", "a;b\n1. c"])
@@ -99,11 +109,14 @@ def test_sentences_joined_are_the_text(text: str) -> None:
     assert "".join(sentences(text)) == text
 
 
-def test_retried_first_message_finds_its_conversation_and_is_not_doubled(client: TestClient, fake: FakeAssistant) -> None:
+def test_retried_first_message_finds_its_conversation_and_is_not_doubled(
+    client: TestClient, fake: FakeAssistant
+) -> None:
     """The same key without a conversation gives the same turn of the same conversation."""
     key = str(uuid4())
     first, again = ask(client, key=key), ask(client, key=key)
-    assert first == again and len(fake.asked) == 1
+    assert first == again
+    assert len(fake.asked) == 1
     assert ask(client, key=str(uuid4()))["conversation"] != first["conversation"]
 
 
@@ -118,7 +131,7 @@ def test_a_key_opens_another_conversation_under_another_secret() -> None:
 
 
 def test_conversation_is_shown_again_masked_and_erased(client: TestClient) -> None:
-    """Turns come back in order with the masked question; after erasing there is nothing, and asking in it is refused."""
+    """Turns come back in order with the masked question; after erasing there is nothing and asking is refused."""
     first = ask(client, "我的手机13800138000，怎么开通")
     ask(client, "税", conversation=first["conversation"])
     path = f"/v1/conversations/{first['conversation']}"
@@ -131,13 +144,15 @@ def test_conversation_is_shown_again_masked_and_erased(client: TestClient) -> No
         client.delete(path),
         client.post("/v1/chat", json={"message": "税", "conversation": first["conversation"]}),
     ):
-        assert response.status_code == 404 and response.json()["code"] == "unknown_conversation"
+        assert response.status_code == 404
+        assert response.json()["code"] == "unknown_conversation"
 
 
 def test_a_client_cannot_choose_its_conversation_id(client: TestClient, fake: FakeAssistant) -> None:
     """An id the server did not make is unknown."""
     response = client.post("/v1/chat", json={"message": "税", "conversation": "mine"})
-    assert response.status_code == 404 and not fake.asked
+    assert response.status_code == 404
+    assert not fake.asked
 
 
 def test_feedback_is_handed_on_and_unknown_turns_are_refused(client: TestClient, fake: FakeAssistant) -> None:
@@ -182,7 +197,8 @@ def test_bad_input_is_a_clear_problem(
     response = client.post("/v1/chat", content=body, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.json()["code"]) == (status, code), response.text
     assert response.headers["content-type"] == "application/problem+json"
-    assert " / " in response.json()["title"] and " / " in response.json()["detail"]
+    assert " / " in response.json()["title"]
+    assert " / " in response.json()["detail"]
     assert not fake.asked
 
 
@@ -202,7 +218,8 @@ def test_unknown_address_and_method_are_problems(client: TestClient) -> None:
     """Even what the router refuses is a problem."""
     assert client.get("/nothing").json()["code"] == "not_found"
     response = client.get("/v1/chat")
-    assert response.json()["code"] == "method_not_allowed" and "POST" in response.headers["allow"]
+    assert response.json()["code"] == "method_not_allowed"
+    assert "POST" in response.headers["allow"]
 
 
 @pytest.mark.parametrize("method", ["answer", "turns", "firm"])
@@ -213,8 +230,10 @@ def test_failure_is_kind_and_tells_nothing_of_its_cause(
     conversation = ask(client)["conversation"]
     fake.failing = {method: RuntimeError("身份证 secret"), "answer": RuntimeError("身份证 secret")}
     response = client.post("/v1/chat", json={"message": "税", "conversation": conversation})
-    assert response.status_code == 503 and response.headers["retry-after"] == "5"
-    assert "secret" not in response.text + caplog.text and "Traceback" not in response.text
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "5"
+    assert "secret" not in response.text + caplog.text
+    assert "Traceback" not in response.text
     assert ("hotline" in response.json()) == (method != "firm")
     assert "RuntimeError" in caplog.text
 
@@ -253,7 +272,9 @@ def test_every_response_has_security_headers(client: TestClient) -> None:
     """Pages, answers and refusals alike load nothing from elsewhere and set no cookie."""
     for response in (client.get("/"), client.get("/healthz"), client.get("/nothing"), client.post("/v1/chat")):
         policy = response.headers["content-security-policy"]
-        assert "default-src 'none'" in policy and "frame-ancestors 'self'" in policy and "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'self'" in policy
+        assert "unsafe" not in policy
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["referrer-policy"] == "no-referrer"
         assert "set-cookie" not in response.headers
@@ -273,14 +294,16 @@ def test_health_readiness_and_metrics(client: TestClient, fake: FakeAssistant) -
     assert client.get("/readyz").status_code == 200
     fake.parts["index"] = False
     response = client.get("/readyz")
-    assert response.status_code == 503 and response.json()["checks"]["index"] is False
+    assert response.status_code == 503
+    assert response.json()["checks"]["index"] is False
     fake.failing["ready"] = RuntimeError()
     assert client.get("/readyz").status_code == 503
     answer = ask(client)
     text = client.get("/metrics").text
     assert 'heshi_turns_total{channel="web",intent="education",outcome="answer"} 1.0' in text
     assert "heshi_turn_seconds_bucket" in text
-    assert answer["conversation"] not in text and answer["turn"] not in text
+    assert answer["conversation"] not in text
+    assert answer["turn"] not in text
 
 
 def test_today_is_a_date_in_shanghai() -> None:

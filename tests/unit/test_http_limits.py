@@ -23,7 +23,8 @@ def test_tokens_come_back_with_time() -> None:
     buckets = Buckets(6, 2, 100, clock)
     assert [buckets.take("a"), buckets.take("a"), buckets.take("a")] == [0, 0, 10]
     clock.now = 10
-    assert buckets.take("a") == 0 and buckets.take("a") == 10
+    assert buckets.take("a") == 0
+    assert buckets.take("a") == 10
     assert buckets.take("b") == 0
 
 

@@ -54,14 +54,20 @@ def test_completion_by_the_openai_client(client: openai.OpenAI, fake: FakeAssist
         ],
     )
     answer = completion.choices[0].message.content
-    assert answer and answer.startswith("个人投资者开通创业板") and "以最新公告" in answer
-    assert completion.choices[0].finish_reason == "stop" and completion.model == "heshi"
-    assert completion.usage and completion.usage.completion_tokens == len(_encoding().encode(answer))
+    assert answer
+    assert answer.startswith("个人投资者开通创业板")
+    assert "以最新公告" in answer
+    assert completion.choices[0].finish_reason == "stop"
+    assert completion.model == "heshi"
+    assert completion.usage
+    assert completion.usage.completion_tokens == len(_encoding().encode(answer))
     assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
     extension = completion.model_dump()["heshi"]
-    assert extension["outcome"] == "answer" and extension["citations"][0]["passage"] == "edu-chinext#2"
+    assert extension["outcome"] == "answer"
+    assert extension["citations"][0]["passage"] == "edu-chinext#2"
     asked = fake.asked[0]
-    assert asked.text == "创业板开通条件是什么" and asked.channel == "api"
+    assert asked.text == "创业板开通条件是什么"
+    assert asked.channel == "api"
     assert asked.history == (Message("user", "你好"), Message("assistant", "您好"))
 
 
@@ -73,10 +79,12 @@ def test_stream_by_the_openai_client(client: openai.OpenAI) -> None:
     )  # fmt: skip
     chunks = list(stream)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-    assert text.startswith("卖出股票要交印花税") and text.endswith("为准。")
+    assert text.startswith("卖出股票要交印花税")
+    assert text.endswith("为准。")
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert chunks[-2].model_dump()["heshi"]["intent"] == "education"
-    assert chunks[-1].usage and chunks[-1].usage.completion_tokens > 10
+    assert chunks[-1].usage
+    assert chunks[-1].usage.completion_tokens > 10
 
 
 def test_models_are_listed(client: openai.OpenAI) -> None:
@@ -96,11 +104,13 @@ def test_errors_are_read_by_the_openai_client(client: openai.OpenAI, fake: FakeA
     fake.failing["answer"] = RuntimeError("secret")
     with pytest.raises(openai.InternalServerError) as raised:
         client.chat.completions.create(model="heshi", stream=True, messages=[{"role": "user", "content": "税"}])
-    assert "secret" not in str(raised.value) and raised.value.code == "unavailable"
+    assert "secret" not in str(raised.value)
+    assert raised.value.code == "unavailable"
 
 
 def test_history_is_bounded(client: openai.OpenAI, fake: FakeAssistant) -> None:
     """Only the latest messages are context."""
     many = [{"role": "user", "content": f"第{n}句"} for n in range(200)]
     client.chat.completions.create(model="heshi", messages=many)  # type: ignore[arg-type]
-    assert len(fake.asked[0].history) == 20 and fake.asked[0].history[-1].content == "第198句"
+    assert len(fake.asked[0].history) == 20
+    assert fake.asked[0].history[-1].content == "第198句"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -18,7 +20,7 @@ SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 @SCHEMA.parametrize()
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-def test_api_does_what_its_schema_says(case: schemathesis.Case) -> None:
+def test_api_does_what_its_schema_says(case: schemathesis.Case[Any]) -> None:
     """Generated requests, valid and invalid, get documented statuses, media types and shapes."""
     case.call_and_validate()
 

@@ -34,13 +34,17 @@ def test_defaults_without_metadata(tmp_path: Path) -> None:
 
 def test_product_mapping_makes_a_product_document(tmp_path: Path) -> None:
     """A product mapping sets the kind, and access is public unless said otherwise."""
-    meta = read(write(tmp_path, "product: {code: A1, name: 甲, aliases: [乙, 丙], type: 债券基金, min_amount: 1000元}")).meta
+    meta = read(
+        write(tmp_path, "product: {code: A1, name: 甲, aliases: [乙, 丙], type: 债券基金, min_amount: 1000元}")
+    ).meta
     assert meta.kind == "product"
     assert meta.product is not None
     assert (meta.product.access, meta.product.aliases, meta.product.risk) == ("public", ("乙", "丙"), None)
 
 
-@pytest.mark.parametrize("written", ["2026-01-05", "2026/1/5", "2026年1月5日", "'2026-01-05'", "2026-01-05 00:00:00", "20260105"])
+@pytest.mark.parametrize(
+    "written", ["2026-01-05", "2026/1/5", "2026年1月5日", "'2026-01-05'", "2026-01-05 00:00:00", "20260105"]
+)
 def test_dates_in_every_usual_form(tmp_path: Path, written: str) -> None:
     """Dates are read however they are usually written."""
     assert read(write(tmp_path, f"effective_from: {written}")).meta.effective_from == date(2026, 1, 5)

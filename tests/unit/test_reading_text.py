@@ -38,7 +38,9 @@ def test_questions_in_every_shape(tmp_path: Path, shape: str) -> None:
 @pytest.mark.parametrize("heading", ["如何开通科创板", "什么是融资融券", "开户需要哪些材料", "赎回多久到账"])
 def test_heading_that_asks_without_a_mark(tmp_path: Path, heading: str) -> None:
     """A heading that is a question by its words is one."""
-    found = passages(write(tmp_path / "a.md", f"# 指南\n\n## {heading}\n\n按下列方式处理。\n\n## 联系方式\n\n拨打热线。\n"))
+    found = passages(
+        write(tmp_path / "a.md", f"# 指南\n\n## {heading}\n\n按下列方式处理。\n\n## 联系方式\n\n拨打热线。\n")
+    )
     assert asked(found) == [(heading, "按下列方式处理。")]
     assert found[-1].heading == ("联系方式",)
 
@@ -147,13 +149,19 @@ def test_short_paragraphs_under_one_heading_are_merged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-le", "big5"])
 def test_encodings_are_recognised(tmp_path: Path, encoding: str) -> None:
     """Text in any usual encoding is read alike."""
-    text = "開戶需要攜帶身份證明文件，風險測評有效期為一年。" if encoding == "big5" else "开户需要携带身份证明文件，风险测评有效期为一年。"
+    text = (
+        "開戶需要攜帶身份證明文件，風險測評有效期為一年。"
+        if encoding == "big5"
+        else "开户需要携带身份证明文件，风险测评有效期为一年。"
+    )
     assert passages(write(tmp_path / "a.txt", text.encode(encoding)))[0].text == text
 
 
 def test_table_drawn_in_plain_text(tmp_path: Path) -> None:
     """Tabs and bars in plain text make a table."""
-    tabs = passages(write(tmp_path / "a.txt", "项目\t费率\t收取方\n印花税\t0.05%\t税务机关\n过户费\t0.001%\t中国结算\n"))
+    tabs = passages(
+        write(tmp_path / "a.txt", "项目\t费率\t收取方\n印花税\t0.05%\t税务机关\n过户费\t0.001%\t中国结算\n")
+    )
     bars = passages(write(tmp_path / "b.txt", "| 项目 | 费率 | 收取方 |\n| 印花税 | 0.05% | 税务机关 |\n"))
     assert rows(tabs)[0] == rows(bars)[0] == "项目：印花税；费率：0.05%；收取方：税务机关"
 
@@ -217,7 +225,9 @@ def test_markdown_tables_round_trip(tmp_path: Path, data: st.DataObject) -> None
     """Every cell of a table comes back under its column."""
     width = data.draw(st.integers(3, 5))
     head = data.draw(st.lists(WORD, min_size=width, max_size=width, unique=True))
-    body = data.draw(st.lists(st.lists(st.integers(1, 10**6).map(str), min_size=width, max_size=width), min_size=1, max_size=5))
+    body = data.draw(
+        st.lists(st.lists(st.integers(1, 10**6).map(str), min_size=width, max_size=width), min_size=1, max_size=5)
+    )
     lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * width, *body)]
     found = passages(write(tmp_path / "a.md", "# 题\n\n" + "\n".join(lines) + "\n"))
     cells = [[text for _, text in p.columns] for p in found if p.form == "row"]
@@ -238,7 +248,9 @@ def test_markdown_lists_round_trip(tmp_path: Path, items: list[tuple[str, int]])
     assert lines == [f"{'  ' * depth}- {item}" for (item, _), depth in zip(items, depths, strict=True)]
 
 
-SENTENCE = st.text(alphabet="投资者应当了解产品的风险收益特征并审慎决策", min_size=4, max_size=30).map(lambda s: f"{s}。")
+SENTENCE = st.text(alphabet="投资者应当了解产品的风险收益特征并审慎决策", min_size=4, max_size=30).map(
+    lambda s: f"{s}。"
+)
 BLOCK = st.one_of(
     SENTENCE,
     st.lists(SENTENCE, min_size=1, max_size=6).map("".join),

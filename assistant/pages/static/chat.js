@@ -1,10 +1,11 @@
-/* The customer page: consent, asking, resuming, erasing, looks. */
+/* The customer page: consent, asking, resuming, erasing. */
 import { body, frame, whole } from "./answer.js";
 import { closeAll, confirmErase, notice } from "./dialogs.js";
 import { $, button, icon, make, pause, stillness, toast } from "./dom.js";
+import { measure, wireLooks } from "./looks.js";
 import { agree, forget, hasAgreed, keep, recall } from "./memory.js";
 import { ask, call, Lost, Problem, uuid } from "./transport.js";
-import { currentLanguage, firm, maxChars, put, say, speak } from "./words.js";
+import { firm, maxChars, put, say } from "./words.js";
 
 const HUMAN = "转人工";
 const BACKOFF = [700, 2000, 5000, 10000];
@@ -348,45 +349,6 @@ function submit() {
   }
 }
 
-/* looks */
-
-function looks(change) {
-  keep("look", { ...(recall("look") || {}), ...change });
-}
-
-function isDark() {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-}
-
-function showLooks() {
-  const large = document.documentElement.dataset.size === "large";
-  $("elder").setAttribute("aria-pressed", String(large));
-  put($("elder").lastElementChild, large ? "elder_off" : "elder_on");
-  put($("theme").lastElementChild, isDark() ? "light" : "dark");
-}
-
-function switchLanguage() {
-  speak(currentLanguage() === "en" ? "zh" : "en");
-  looks({ language: currentLanguage() });
-  showLooks();
-}
-
-/* The keyboard takes room from the page, not from the header or the composer. */
-function fit() {
-  const view = window.visualViewport;
-  if (!view || view.scale > 1.01) return;
-  const root = document.documentElement;
-  root.style.setProperty("--view", `${view.height}px`);
-  root.style.setProperty("--view-top", `${view.offsetTop}px`);
-  root.toggleAttribute("data-compact", view.height < 460);
-  measure();
-}
-
-function measure() {
-  document.documentElement.style.setProperty("--room", `${$("scroll").clientHeight - 1}px`);
-}
-
 function wire() {
   $("composer").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   box.addEventListener("input", grow);
@@ -399,41 +361,16 @@ function wire() {
   document.querySelectorAll("#human, [data-human]").forEach((one) => one.addEventListener("click", () => send(HUMAN)));
   $("again").addEventListener("click", () => welcome());
   $("erase").addEventListener("click", () => confirmErase(erase));
-  $("language").addEventListener("click", switchLanguage);
-  $("notice-language").addEventListener("click", switchLanguage);
-  $("elder").addEventListener("click", () => {
-    const root = document.documentElement;
-    if (root.dataset.size === "large") delete root.dataset.size;
-    else root.dataset.size = "large";
-    looks({ size: root.dataset.size || "standard" });
-    showLooks();
-    grow();
-    measure();
-  });
-  $("theme").addEventListener("click", () => {
-    const theme = isDark() ? "light" : "dark";
-    document.documentElement.dataset.theme = theme;
-    looks({ theme });
-    showLooks();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener?.("change", showLooks);
   const line = () => { $("offline").hidden = navigator.onLine !== false; };
   addEventListener("online", line);
   addEventListener("offline", line);
   line();
-  window.visualViewport?.addEventListener("resize", fit);
-  window.visualViewport?.addEventListener("scroll", fit);
-  addEventListener("resize", measure);
   addEventListener("pagehide", closeAll);
 }
 
 function main() {
   wire();
-  const kept = recall("look");
-  if (kept && kept.language && kept.language !== currentLanguage()) speak(kept.language);
-  showLooks();
-  fit();
-  measure();
+  wireLooks(grow);
   grow();
   if (hasAgreed()) resume();
   else welcome();
