@@ -109,9 +109,10 @@ class Installation:
 
     @cached_property
     def router(self) -> Any:
+        from assistant.informed import InformedRouter
         from assistant.routing import Router
 
-        return Router.load()
+        return InformedRouter(Router.load(), self.library)
 
     @cached_property
     def known_products(self) -> Callable[[], Any]:

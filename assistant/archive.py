@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -64,7 +65,7 @@ def read(file: Path, folder: Path, heads: Path) -> None:
         raise BadArchive(f"{file} 无法读取：{error}") from None
     if heads != folder / HEADS:
         heads.parent.mkdir(parents=True, exist_ok=True)
-        (folder / HEADS).replace(heads)
+        shutil.move(folder / HEADS, heads)  # heads may be kept on another disk
 
 
 def _heads_until(heads: Path, count: int) -> bytes:

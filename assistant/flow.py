@@ -72,6 +72,12 @@ class Attempt(Protocol):
     @property
     def raw(self) -> str: ...
 
+    @property
+    def detail(self) -> str: ...
+
+    @property
+    def sent(self) -> Sequence[tuple[str, str]]: ...
+
 
 class Writer(Protocol):
     """A language model that drafts from fenced passages and rewrites a follow-up into a standalone question."""
@@ -153,6 +159,9 @@ def propose(
     if verdict.action == "block":
         routing = Routing("attack", 1.0, "输入检查拦截")
         return fixed("refuse_attack", "refuse", routing, asked, parts, facts, turn), verdict.findings
+    if verdict.action == "handoff":
+        routing = replace(routing, reason="输入检查未能完成")
+        return fixed("check_failed", "handoff", routing, asked, parts, facts, turn), verdict.findings
     with watch("retrieve"):
         view = parts.search.library.view(asked.today, live=live)
         means = readings(asked.text, asked.history, parts.search.library.words)
@@ -206,7 +215,7 @@ def choose(
         fallback=composed if draft is not composed else None,
         suggestions=suggest.follow_ups(good, draft),
         products=products,
-        decisions={product.code: _decide(asked.customer, product, asked) for product in products},
+        decisions=_decisions(asked, products),
         trace={"routing": record.routing(routing), **record.found(results), **attempt},
     )
 
@@ -214,7 +223,11 @@ def choose(
 def retrieve(asked: Asked, means: Readings, parts_of_turn: Parts, view: View) -> tuple[Found, ...]:
     """What the materials hold for the message: one result, or one for each question of a double message."""
     search, limits = parts_of_turn.search, parts_of_turn.settings
-    whole = search.find(means.texts, view, elliptical=means.elliptical)
+    texts = means.texts
+    if means.elliptical and parts_of_turn.writer is not None:
+        rewritten = parts_of_turn.writer.standalone(asked.text, asked.history)
+        texts = (*texts, rewritten) if rewritten else texts
+    whole = search.find(texts, view, elliptical=means.elliptical)
     asked_parts = parts(asked.text)
     if len(asked_parts) < 2:
         return (whole,)
@@ -232,7 +245,15 @@ def written(
     if parts_of_turn.writer is None:
         return composed, {}
     attempt = parts_of_turn.writer.attempt(asked.text, asked.history, [hit for one in found for hit in one.hits[:5]])
-    trace = {"model": {"prompt": attempt.prompt_hash, "said": attempt.raw, "failure": attempt.failure}}
+    trace = {
+        "model": {
+            "prompt": attempt.prompt_hash,
+            "sent": [list(message) for message in attempt.sent],
+            "said": attempt.raw,
+            "failure": attempt.failure,
+            "detail": attempt.detail,
+        }
+    }
     return attempt.draft or composed, trace
 
 
@@ -309,7 +330,7 @@ def fixed(
 def failed(asked: Asked, parts_of_turn: Parts, facts: Mapping[str, Any], error: Exception) -> Proposal:
     """A person takes over because a step raised. Its text is approved and was screened when it was loaded."""
     routing = Routing("human", 1.0, f"{type(error).__name__}")
-    proposal = fixed("check_failed", "handoff", routing, asked, parts_of_turn, facts, "")
+    proposal = with_notices(fixed("check_failed", "handoff", routing, asked, parts_of_turn, facts, ""))
     return replace(proposal, trace={**proposal.trace, "error": f"{type(error).__name__}: {error}"})
 
 
@@ -358,6 +379,13 @@ def _products(draft: Draft) -> tuple[Product, ...]:
 
 def _decide(customer: Customer | None, product: Product, asked: Asked) -> Suitability:
     return suitability.decide(customer, product, initiative="customer", today=asked.today)
+
+
+def _decisions(asked: Asked, products: Sequence[Product]) -> dict[str, Suitability]:
+    """The decision for each product; none for a customer we do not know: of an unknown one nothing can be said."""
+    if asked.customer is None:
+        return {}
+    return {product.code: _decide(asked.customer, product, asked) for product in products}
 
 
 def _refused_product(found: Found, asked: Asked) -> bool:

@@ -7,6 +7,8 @@ edit, a cut in the middle or at the tail, a removed conversation, a reordering o
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -84,9 +86,11 @@ class Log:
         """Make one event durable and return its id. Raises NotLogged when row or head did not reach the disk."""
         turn = turn or new_id()
         try:
-            with self._lock, self._database.writing() as connection:
-                digest, number = self._insert(connection, conversation, event, body, turn)
-                self._write_head(number, digest)
+            with self._lock:
+                with self._database.writing() as connection:
+                    digest, number = self._insert(connection, conversation, event, body, turn)
+                    head = self._write_head(number, digest)
+                self._confirm(head)
         except Exception as error:
             raise NotLogged(f"{type(error).__name__}: {error}") from error
         return turn
@@ -107,12 +111,15 @@ class Log:
     def verify(self) -> tuple[int, list[Break]]:
         """Check every row, link and head: (number of events, breaks found)."""
         broken: list[Break] = []
-        with self._database.reading() as connection:
+        with self._lock, self._database.writing() as connection:  # nobody appends while both ends are read
             heads = list(self._read_heads(broken))
+            newest = int(connection.execute(select(func.max(log_turns.c.number))).scalar() or 0)
+        with self._database.reading() as connection:
             running, count, last = START, 0, {}
             expected = iter(heads)
             head = next(expected, None)
-            for row in connection.execute(select(log_turns).order_by(log_turns.c.number)):
+            rows = select(log_turns).where(log_turns.c.number <= newest).order_by(log_turns.c.number)
+            for row in connection.execute(rows):
                 count += 1
                 broken += _check_row(row, count, last)
                 last[row.conversation] = (row.sequence, row.hash)
@@ -153,19 +160,31 @@ class Log:
         connection.execute(insert(log_turns).values(**values))
         return str(values["hash"]), number
 
-    def _write_head(self, number: int, digest: str) -> None:
+    def _write_head(self, number: int, digest: str) -> dict[str, Any]:
         """Append the signed head and force it to disk. It is written inside the transaction: a head without a row is
         noticed and mended at the next append, a row without a head never leaves."""
         running, last = self._last_head()
         if last >= number:
             running = self._rewind(number)
         head = {"number": number, "digest": _digest(running, digest), "at": datetime.now(SHANGHAI).isoformat()}
-        line = canonical(head | {"signature": self._key.sign(canonical(head).encode()).hex()})
+        self._append_head(head, durable=True)
+        return head
+
+    def _confirm(self, head: Mapping[str, Any]) -> None:
+        """Say after the commit that the row of a head is there: taking it away later cannot pass for a crash. Row and
+        head are durable already, so this line may be lost."""
+        with contextlib.suppress(OSError):
+            self._append_head(head | {"committed": True}, durable=False)
+
+    def _append_head(self, head: Mapping[str, Any], *, durable: bool) -> None:
+        line = canonical(head | {"signature": self._key.sign(canonical(head).encode()).hex()}).encode() + b"\n"
         self._heads.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._heads, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(descriptor, line.encode() + b"\n")
-            os.fsync(descriptor)
+            if os.write(descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -185,18 +204,29 @@ class Log:
         return digest
 
     def _read_heads(self, broken: list[Break]) -> Iterator[dict[str, Any]]:
-        """Signed heads in order; a head that a later one with the same number replaced is left out."""
+        """Signed heads in order; a head without a row (a crash before its commit) is left out when one with the same
+        number replaced it. Heads that say a row was there and then number anew, or leave a number out, are breaks."""
         if not self._heads.exists():
             return
         kept: dict[int, dict[str, Any]] = {}
+        committed = newest = 0
         for place, line in enumerate(self._heads.read_bytes().splitlines(), start=1):
             try:
                 head = json.loads(line)
                 signature = bytes.fromhex(head.pop("signature"))
                 self._key.public_key().verify(signature, canonical(head).encode())
-                kept[int(head["number"])] = head
-            except (ValueError, KeyError, TypeError, InvalidSignature):
+                number, confirmed = int(head["number"]), head.pop("committed", False)
+            except (ValueError, KeyError, TypeError, AttributeError, InvalidSignature):
                 broken.append(Break(f"heads line {place}", "not a head this installation signed"))
+                continue
+            if kept.get(number) != head:
+                if number <= committed:
+                    broken.append(Break(f"heads line {place}", f"event {number} was there before and was replaced"))
+                if number > newest + 1:
+                    broken.append(Break(f"heads line {place}", f"heads before event {number} are missing"))
+            kept[number] = head
+            newest = max(newest, number)
+            committed = max(committed, number if confirmed else number - 1)
         yield from (kept[number] for number in sorted(kept))
 
 

@@ -134,7 +134,8 @@ def _facts(passage: Passage | str, index: ProductIndex) -> tuple[list[_Fact], fr
     last = own
     for sentence in _spans(text):
         for q in (q for q in read if sentence[0] <= q.place[0] and q.place[1] <= sentence[1]):
-            facts.append(_Fact(_with_value(q), _about(q.place, sentence, text, mentions, last), subjects))
+            things = _near_subjects(text, q.place, sentence) or subjects
+            facts.append(_Fact(_with_value(q), _about(q.place, sentence, text, mentions, last), things))
         here = [m for m in mentions if sentence[0] <= m.place[0] < sentence[1]]
         last = frozenset((here[-1].product.code,)) if here and not own else last
     for told in _record(passage):

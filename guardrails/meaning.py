@@ -11,9 +11,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from zlib import crc32
+
+import rjieba
 
 from assistant.turn import Code
 from guardrails.phrases import Place, Scan
@@ -29,7 +32,7 @@ THRESHOLDS = Path(__file__).parent / "meaning.json"
 BITS = 17
 ANY = "any"
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
-_LEAST_CHARACTERS = 4
+_LEAST_CHARACTERS = 6
 
 
 def _bucket(feature: str) -> int:
@@ -39,12 +42,16 @@ def _bucket(feature: str) -> int:
 def features(scan: Scan, sentence: Place, policy: Policy) -> list[int]:
     """Buckets of the features of one sentence, each once.
 
-    Character 1–4-grams (figures folded to "0"), with word classes of the policy, pairs of classes in order, and marks
-    for negation, warning, question.
+    Character 1–3-grams and pairs of characters up to four apart (figures folded to "0"), words and pairs of words, word
+    classes of the policy and pairs of classes in order, marks for negation, warning, question.
     """
     text = _DIGITS.sub("0", scan.text[slice(*sentence)].strip())
-    grams = {f"{n}:{text[i : i + n]}" for n in (1, 2, 3, 4) for i in range(len(text) - n + 1)}
-    return [_bucket(f) for f in grams | set(_classes(scan, sentence, policy))]
+    n = len(text)
+    found = {f"{k}:{text[i : i + k]}" for k in (1, 2, 3) for i in range(n - k + 1)}
+    found |= {f"s:{text[i]}_{text[j]}" for i in range(n) for j in range(i + 2, min(i + 5, n))}
+    words = rjieba.cut(text)
+    found |= {f"w:{w}" for w in words} | {f"w2:{a}|{b}" for a, b in pairwise(words)}
+    return [_bucket(f) for f in found | set(_classes(scan, sentence, policy))]
 
 
 def _classes(scan: Scan, sentence: Place, policy: Policy) -> Iterator[str]:

@@ -69,6 +69,11 @@ class RuleHit:
     place: Place
 
 
+def _overlap(earlier: RuleHit, later: RuleHit) -> bool:
+    """Whether two hits of one code, the second starting no earlier, share text."""
+    return earlier.rule.code == later.rule.code and later.place[0] < earlier.place[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A loaded pack. `hash` is the SHA-256 of the file's bytes; the log names it with every verdict."""
@@ -90,7 +95,7 @@ class Policy:
         return self.lexicon.scan(reading)
 
     def hits(self, scan: Scan, *, speaker: Speaker = "assistant", today: date | None = None) -> list[RuleHit]:
-        """Rules that hit, in text order; of hits of one code that overlap, the longest stays."""
+        """Rules that hit, in text order; hits of one code that overlap are one, spanning both."""
         found = [
             RuleHit(rule, place)
             for rule in self.rules
@@ -100,9 +105,12 @@ class Policy:
         found.sort(key=lambda h: (h.place[0], -h.place[1]))
         kept: list[RuleHit] = []
         for hit in found:
-            same = [k for k in kept if k.rule.code == hit.rule.code and k.place[1] > hit.place[0]]
-            if not same:
+            at = next((i for i, k in enumerate(kept) if _overlap(k, hit)), None)
+            if at is None:
                 kept.append(hit)
+            else:
+                end = max(kept[at].place[1], hit.place[1])
+                kept[at] = RuleHit(kept[at].rule, (kept[at].place[0], end))
         return kept
 
     def excused(self, scan: Scan, place: Place, kinds: Sequence[str] = ALL) -> str | None:

@@ -25,6 +25,7 @@ from knowledge.retrieval.words import Words, plain, syllables
 VIEWS_KEPT = 4
 EMBED_BATCH = 64
 VECTORS_KEPT = 60_000
+QUERIES_KEPT = 256
 Progress = Callable[[int, int], None]
 
 
@@ -57,6 +58,7 @@ class Library:
         self._live_day: date | None = None
         self._entries: dict[int, Entry] = {}
         self._kept: dict[str, np.ndarray] = {}
+        self._asked: OrderedDict[str, np.ndarray] = OrderedDict()
 
     def view(self, today: date, audience: Audience = "public", *, live: bool = False) -> View:
         """The view for a day. `live` says that `today` is the real day, whose collection is kept exact."""
@@ -83,6 +85,19 @@ class Library:
         kept = [(key, cosine) for key, cosine in found if key in view.keys]
         return kept[:count]
 
+    def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
+        """Query embeddings, shape (n, d), float32; those of the latest texts are kept between calls."""
+        with self._lock:
+            missing = [text for text in dict.fromkeys(texts) if text not in self._asked]
+        if missing:
+            for text, vector in zip(missing, self.embedder.queries(missing), strict=True):
+                self._asked[text] = vector
+        found = np.stack([self._asked[text] for text in texts])
+        with self._lock:
+            while len(self._asked) > QUERIES_KEPT:
+                self._asked.popitem(last=False)
+        return found
+
     def cosines(self, digests: Sequence[str], vector: np.ndarray) -> np.ndarray:
         """Cosine of a query vector to the stored vector of each text hash, shape (n,); 0 where there is none."""
         missing = [digest for digest in digests if digest not in self._kept]
@@ -96,7 +111,7 @@ class Library:
 
     def embed_missing(self, progress: Progress | None = None) -> int:
         """Embed every approved passage that has no vector of this embedder; stores as it goes, so it can resume."""
-        rows = self.materials.passage_keys(revision.id for revision in self.materials.approved_revisions())
+        rows = self.materials.passage_keys(revision.id for revision in self._answering())
         wanted = {digest: row.key for row in rows for digest in (row.vector_hash, row.body_hash)}
         known = self.materials.known_vectors(self.embedder.name)
         items = [(digest, key) for digest, key in wanted.items() if digest not in known]
@@ -118,23 +133,22 @@ class Library:
             self._views.clear()
             self._entries.clear()
             self.embed_missing(progress)
-            rows = self._rows(self.materials.approved_revisions())
+            rows = self._rows(self._answering())
             self._sync("archive", rows)
             return len(rows)
 
     def _open(self, today: date, audience: Audience, generation: int, live: bool) -> View:
         self.embed_missing()
-        approved = self.materials.approved_revisions()
         found = [
             revision
-            for revision in searchable(approved, today)
+            for revision in searchable(self.materials.approved_revisions(), today)
             if revision.slot is None and (audience == "staff" or revision.audience == "public")
         ]
         rows = self._rows(found)
         if live:
             collection = self._sync("live", rows)
         else:
-            collection = self._sync("archive", self._rows(approved))
+            collection = self._sync("archive", self._rows(self._answering()))
         self._vectors.drop(keep=[self._name("live"), self._name("archive")])
         keys = frozenset(key for key, _ in rows)
         entries = self._load_entries(sorted(keys))
@@ -150,6 +164,14 @@ class Library:
             products=tuple(revision.product for revision in found if revision.product is not None),
             revisions={revision.document: revision for revision in found},
         )
+
+    def close(self) -> None:
+        """Give the folder of the vectors free for another process."""
+        self._vectors.close()
+
+    def _answering(self) -> list[Revision]:
+        """The approved revisions that are searched; fixed texts are read by their slot, never found."""
+        return [revision for revision in self.materials.approved_revisions() if revision.slot is None]
 
     def _rows(self, revisions: Sequence[Revision]) -> list[tuple[int, str]]:
         return [(row.key, row.vector_hash) for row in self.materials.passage_keys(r.id for r in revisions)]

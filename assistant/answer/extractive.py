@@ -212,7 +212,7 @@ def _say_row(passage: Passage, *, alone: bool) -> str:
     if len(pairs) == 1:
         said = f"{pairs[0][0]}：{pairs[0][1]}" if pairs[0][0] else pairs[0][1]
     else:
-        lead = _say_cell(*pairs[0]) if NUMERIC.search(pairs[0][1]) and not GENERIC.match(plain(pairs[0][0])) else pairs[0][1]
+        lead = _say_cell(*pairs[0]) if NUMERIC.match(pairs[0][1]) and not GENERIC.match(plain(pairs[0][0])) else pairs[0][1]
         said = f"{lead}：" + "；".join(_say_cell(name, cell) for name, cell in pairs[1:])
     return said if alone else f"- {said}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str], installation: type[Any]) -> int:
         module = import_module(f"assistant.commands.{name.replace('-', '_')}")
         module.add(commands.add_parser(name, help=module.__doc__.splitlines()[0], description=module.__doc__))
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     settings = Settings() if options.data is None else Settings(data=options.data)
     module = import_module(f"assistant.commands.{options.command.replace('-', '_')}")
     try:

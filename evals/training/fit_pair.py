@@ -10,18 +10,35 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from knowledge.embedding.pair import TRAINED, Encoded, batches, encode, inputs
 
 TRAINED_ON = ("lanjiang", "starter")
 DEVELOPED_ON = "beichen"
 NEGATIVES = 8
 LOOKED_AT = 8
 QUESTIONS_OF_MATERIALS = "faq"
+SEED = 20261122
+TRAINED_LAYERS = 4
+HEAD_UNITS = 96
+WORD_SIZE = 64
+GROUPS_A_STEP = 12
+SHOWN = 5
+KEPT = 5
+RIGHT_SHOWN = 2
+RATE = 2e-4
+HEAD_RATE = 1e-3
+WEIGHT_DECAY = 0.01
+LIST_SHARE = 0.7
+BFLOAT = True
+EPOCHS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +143,276 @@ def _group(
     return Group(*whose, tuple(texts), labels, cosines, tuple(map(bool, home)))
 
 
+def thinned(group: Group, rng: np.random.Generator) -> Group:
+    """What is worth running: of a development question the nearest, of others a few right and wrong passages."""
+    labels, cosines = np.array(group.labels), np.array(group.cosines)
+    if group.corpus == DEVELOPED_ON:
+        kept = np.sort(np.argsort(-cosines, kind="stable")[:LOOKED_AT])
+    else:
+        right = rng.permutation(np.flatnonzero(labels > 0))[:RIGHT_SHOWN]
+        wrong = rng.permutation(np.flatnonzero(labels == 0))[: KEPT - len(right)]
+        kept = np.sort(np.concatenate((right, wrong)))
+    columns = (group.texts, group.labels, group.cosines, group.at_home)
+    texts, right_, cosine, home = (tuple(column[i] for i in kept) for column in columns)
+    return replace(group, texts=texts, labels=right_, cosines=cosine, at_home=home)
+
+
 def read_groups(path: Path) -> list[Group]:
-    """The groups that `collect` wrote."""
+    """The groups that `collect` wrote, thinned."""
+    rng = np.random.default_rng(SEED)
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
         row: Mapping[str, Any] = json.loads(line)
-        found.append(Group(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}))
+        group = Group(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()})
+        found.append(thinned(group, rng))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """What the frozen layers give: `hidden` (all tokens, hidden) float16, pair i between its two `bounds`."""
+
+    hidden: np.ndarray
+    bounds: np.ndarray
+    pairs: Sequence[Encoded]
+
+
+def lower(groups: Sequence[Group], cache: Path) -> Lower:
+    """All pairs of all groups, in order, run through the lower layers once; kept beside the pairs."""
+    import onnxruntime
+
+    from knowledge.embedding import e5_weights, pair_graph
+    from knowledge.embedding.e5_tokens import Tokens
+
+    weights = e5_weights.read(e5_weights.packaged())
+    tokens = Tokens(weights.vocabulary)
+    pairs = [encode(tokens, weights.vocabulary, g.question, text) for g in groups for text in g.texts]
+    bounds = np.cumsum([0, *(len(pair.ids) for pair in pairs)])
+    if cache.exists():
+        hidden = np.load(cache, mmap_mode="r")
+        if len(hidden) == bounds[-1]:
+            return Lower(hidden, bounds, pairs)
+    hidden = np.zeros((int(bounds[-1]), weights.shape.hidden), dtype=np.float16)
+    session = onnxruntime.InferenceSession(pair_graph.write_lower(weights, weights.shape.layers - TRAINED_LAYERS))
+    for batch in batches(pairs):
+        given = inputs([pairs[i] for i in batch], weights)
+        (out,) = session.run(["hidden"], {name: given[name] for name in ("x", "lengths")})
+        for row, i in zip(out, batch, strict=True):
+            hidden[bounds[i] : bounds[i + 1]] = row[: len(pairs[i].ids)]
+    np.save(cache, hidden)
+    return Lower(hidden, bounds, pairs)
+
+
+class Upper:
+    """The trained layers and the head in torch, named as in the weight files: matrices output-major."""
+
+    def __init__(self, torch: Any) -> None:
+        from knowledge.embedding import e5_weights
+
+        self.torch = torch
+        weights = e5_weights.read(e5_weights.packaged())
+        shape = self.shape = weights.shape
+        self.names = [f"l{n}" for n in range(shape.layers - TRAINED_LAYERS, shape.layers)]
+        mine = tuple(f"{name}." for name in self.names)
+        values: dict[str, np.ndarray] = {k: np.array(v) for k, v in weights.vectors.items() if k.startswith(mine)}
+        for name, matrix in weights.matrices.items():
+            if name.startswith(mine):
+                levels = matrix.levels().astype(np.float32) - 128
+                values[name] = (levels * matrix.scales.astype(np.float32)[..., None]).reshape(len(levels), -1)
+        values |= _new_head(shape.hidden)
+        self.values = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
+
+    def __call__(self, x: Any, real: Any, asked: Any, told: Any, *, dropout: float = 0.0) -> Any:
+        """Logits (n,) of hidden states (n, length, hidden); `real` (n, length) bool, the rest as in pair_graph."""
+        for name in self.names:
+            x = self._layer(x, real, name, dropout)
+        return self._head(x.float(), asked, told, dropout)
+
+    def _layer(self, x: Any, real: Any, name: str, dropout: float) -> Any:
+        f, v = self.torch.nn.functional, self.values
+        rows, length, hidden = x.shape
+
+        def linear(y: Any, part: str) -> Any:
+            return f.linear(y, v[f"{name}.{part}.w"], v[f"{name}.{part}.b"])
+
+        def normal(y: Any, part: str) -> Any:
+            return f.layer_norm(y, (hidden,), v[f"{name}.{part}.w"], v[f"{name}.{part}.b"], self.shape.epsilon)
+
+        q, k, w = (linear(x, part).view(rows, length, self.shape.heads, -1).transpose(1, 2) for part in "qkv")
+        mixed = f.scaled_dot_product_attention(q, k, w, attn_mask=real[:, None, None, :])
+        mixed = linear(mixed.transpose(1, 2).reshape(rows, length, hidden), "ao")
+        x = normal(x + f.dropout(mixed, dropout), "aln")
+        return normal(x + f.dropout(linear(f.gelu(linear(x, "fi")), "fo"), dropout), "oln")
+
+    def _head(self, h: Any, asked: Any, told: Any, dropout: float) -> Any:
+        from knowledge.embedding.pair_graph import OUTSIDE
+
+        torch, v = self.torch, self.values
+        f = torch.nn.functional
+        u, w = (asked @ h)[:, 0], (told @ h)[:, 0]
+        seen = f.dropout(torch.cat((h[:, 0], u, w, u * w, (u - w).abs()), -1), dropout)
+        judged = torch.tanh(seen @ v["head.dense.w"] + v["head.dense.b"])
+        word = f.normalize(h @ v["head.word.w"], dim=-1)
+        best = (word @ word.transpose(1, 2) + (told == 0) * OUTSIDE).amax(-1)
+        share = torch.sigmoid(h @ v["head.weight.w"] + v["head.weight.b"])[..., 0] * asked[:, 0]
+        found = (share * best).sum(-1) / share.sum(-1)
+        evidence = torch.cat((judged, f.cosine_similarity(u, w)[:, None], found[:, None]), -1)
+        return (evidence @ v["head.out.w"] + v["head.out.b"])[:, 0]
+
+    def save(self, path: Path) -> None:
+        """Matrices of the layers as 8-bit blocks, the rest as float32; the same values give the same bytes."""
+        out: dict[str, np.ndarray] = {}
+        for name, tensor in sorted(self.values.items()):
+            value = tensor.detach().numpy()
+            if value.ndim == 2 and not name.startswith("head."):
+                blocks = value.reshape(len(value), -1, 32)
+                scales = np.maximum(np.abs(blocks).max(-1) / 127, 1e-6).astype(np.float16)
+                levels = np.clip(np.rint(blocks / scales.astype(np.float32)[..., None]), -127, 127)
+                out |= {f"{name}.levels": (levels + 128).astype(np.uint8), f"{name}.scales": scales}
+            else:
+                out[name] = value
+        np.savez_compressed(path, **out)
+
+
+def _new_head(hidden: int) -> dict[str, np.ndarray]:
+    """The head before training: likeness of means and words decides, the rest is nearly silent."""
+    rng = np.random.default_rng(SEED)
+    turned, _ = np.linalg.qr(rng.normal(size=(hidden, hidden)))
+    out = np.concatenate((rng.normal(size=HEAD_UNITS) * 0.05, [10.0, 10.0]))
+    values = {
+        "head.dense.w": rng.normal(size=(5 * hidden, HEAD_UNITS)) * 0.02, "head.dense.b": np.zeros(HEAD_UNITS),
+        "head.word.w": turned[:, :WORD_SIZE], "head.weight.w": np.zeros((hidden, 1)), "head.weight.b": np.zeros(1),
+        "head.out.w": out[:, None], "head.out.b": np.full(1, -19.0),
+    }  # fmt: skip
+    return {name: value.astype(np.float32) for name, value in values.items()}
+
+
+class Training:
+    """Fits `Upper` on groups; every epoch shows each question with its right passages and a few wrong ones."""
+
+    def __init__(self, torch: Any, groups: Sequence[Group], seen: Lower, epochs: int) -> None:
+        self.torch, self.groups, self.seen = torch, groups, seen
+        self.starts = np.cumsum([0, *(len(group.texts) for group in groups)])
+        self.train = [i for i, group in enumerate(groups) if group.corpus in TRAINED_ON]
+        self.develop = [i for i, group in enumerate(groups) if group.corpus == DEVELOPED_ON]
+        self.rng = np.random.default_rng(SEED)
+        self.model = Upper(torch)
+        heads = [value for name, value in self.model.values.items() if name.startswith("head.")]
+        layers = [value for name, value in self.model.values.items() if not name.startswith("head.")]
+        parts = [{"params": layers, "lr": RATE}, {"params": heads, "lr": HEAD_RATE}]
+        self.optimizer = torch.optim.AdamW(parts, weight_decay=WEIGHT_DECAY)
+        steps = epochs * -(-len(self.train) // GROUPS_A_STEP)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: min((step + 1) / (0.06 * steps), max(0.02, (steps - step) / (0.94 * steps)))
+        )
+
+    def epoch(self) -> float:
+        """One pass over the training questions; the mean loss."""
+        losses = []
+        for chosen in self._steps():
+            shown = [self._shown(i) for i in chosen]
+            logits = self._logits([self.starts[i] + j for i, js in zip(chosen, shown, strict=True) for j in js], 0.1)
+            loss = self._loss(logits, chosen, shown)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.torch.nn.utils.clip_grad_norm_(list(self.model.values.values()), 1.0)
+            self.optimizer.step()
+            self.schedule.step()
+            losses.append(float(loss))
+            if len(losses) % 20 == 0:
+                print(f"  step {len(losses)}: {np.mean(losses[-20:]):.4f} {time.strftime('%X')}", flush=True)
+        return float(np.mean(losses))
+
+    def _steps(self) -> list[list[int]]:
+        """Groups of like length together, steps in random order."""
+        length = {i: max(len(self.seen.pairs[j].ids) for j in range(*self.starts[i : i + 2])) for i in self.train}
+        order = sorted(self.train, key=lambda i: length[i] + self.rng.normal() * 8)
+        steps = [order[start : start + GROUPS_A_STEP] for start in range(0, len(order), GROUPS_A_STEP)]
+        self.rng.shuffle(steps)
+        return steps
+
+    def _shown(self, i: int) -> list[int]:
+        labels = np.array(self.groups[i].labels)
+        right, wrong = np.flatnonzero(labels > 0), np.flatnonzero(labels == 0)
+        kept = self.rng.permutation(right)[:RIGHT_SHOWN]
+        return [*map(int, kept), *map(int, self.rng.permutation(wrong)[: SHOWN - len(kept)])]
+
+    def _loss(self, logits: Any, chosen: Sequence[int], shown: Sequence[Sequence[int]]) -> Any:
+        """Each pair for itself, and within a question the right passages against the wrong ones."""
+        torch = self.torch
+        wanted = torch.tensor([self.groups[i].labels[j] for i, js in zip(chosen, shown, strict=True) for j in js])
+        total = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
+        lists, at = [], 0
+        for js in shown:
+            part, right = logits[at : at + len(js)], wanted[at : at + len(js)]
+            at += len(js)
+            if 0 < float(right.sum()) < len(js):
+                lists.append(-(torch.log_softmax(part, 0) * right / right.sum()).sum())
+        return total + LIST_SHARE * torch.stack(lists).mean() if lists else total
+
+    def _logits(self, numbers: Sequence[int], dropout: float = 0.0) -> Any:
+        torch, seen = self.torch, self.seen
+        pairs = [seen.pairs[i] for i in numbers]
+        longest = max(len(pair.ids) for pair in pairs)
+        x = np.zeros((len(pairs), longest, seen.hidden.shape[1]), dtype=np.float32)
+        asked, told = np.zeros((2, len(pairs), 1, longest), dtype=np.float32)
+        for row, (i, pair) in enumerate(zip(numbers, pairs, strict=True)):
+            x[row, : len(pair.ids)] = seen.hidden[seen.bounds[i] : seen.bounds[i + 1]]
+            for shares, (start, end) in ((asked, pair.asked), (told, pair.told)):
+                shares[row, 0, start:end] = 1.0 / (end - start)
+        real = torch.tensor(np.arange(longest) < np.array([[len(pair.ids)] for pair in pairs]))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=BFLOAT):
+            return self.model(*map(torch.tensor, (x,)), real, torch.tensor(asked), torch.tensor(told), dropout=dropout)
+
+    def scores(self, chosen: Sequence[int]) -> list[np.ndarray]:
+        """Logits of all pairs of these groups."""
+        numbers = sorted((j for i in chosen for j in range(*self.starts[i : i + 2])), key=lambda j: len(self.seen.pairs[j].ids))
+        found: dict[int, float] = {}
+        with self.torch.no_grad():
+            for start in range(0, len(numbers), 64):
+                part = numbers[start : start + 64]
+                found |= dict(zip(part, self._logits(part).tolist(), strict=True))
+        return [np.array([found[j] for j in range(*self.starts[i : i + 2])]) for i in chosen]
+
+
+def figures(groups: Sequence[Group], scores: Sequence[np.ndarray]) -> dict[str, float]:
+    """Order among the nearest passages, and how well the best of them tells answerable questions from others."""
+    from sklearn.metrics import roc_auc_score
+
+    first, reciprocal, best = [], [], []
+    for group, values in zip(groups, scores, strict=True):
+        best.append(max(values[np.argsort(-np.array(group.cosines), kind="stable")[:5]]))
+        near = np.argsort(-np.array(group.cosines), kind="stable")[:LOOKED_AT]
+        labels = np.array(group.labels)[near]
+        if group.answerable and labels.max(initial=0) > 0.3:
+            place = int(np.argmax(labels[np.argsort(-values[near], kind="stable")] > 0.3))
+            first.append(place == 0)
+            reciprocal.append(1 / (place + 1))
+    known = [group.answerable for group in groups]
+    return {
+        "first": round(float(np.mean(first)), 4), "reciprocal": round(float(np.mean(reciprocal)), 4),
+        "answerable_auc": round(float(roc_auc_score(known, best)), 4), "ranked": len(first), "judged": len(known),
+    }  # fmt: skip
+
+
+def train(file: Path, epochs: int, out: Path, threads: int) -> None:
+    """Fit, print the development figures of every epoch, write the weights of the last one."""
+    try:
+        import torch
+    except ImportError as error:
+        raise SystemExit("训练需要可选依赖 local-models：pip install 'heshi[local-models]'") from error
+    torch.manual_seed(SEED)
+    torch.set_num_threads(threads)
+    groups = read_groups(file)
+    training = Training(torch, groups, lower(groups, file.with_suffix(".lower.npy")), epochs)
+    develop = [groups[i] for i in training.develop]
+    print(len(training.train), "questions to train on; development by cosine:", flush=True)
+    print("  ", figures(develop, [np.array(group.cosines) for group in develop]), flush=True)
+    print("  untrained", figures(develop, training.scores(training.develop)), flush=True)
+    for number in range(1, epochs + 1):
+        loss = training.epoch()
+        print(f"epoch {number}: loss {loss:.4f}", figures(develop, training.scores(training.develop)), flush=True)
+        training.model.save(out)
 
 
 def main() -> None:
@@ -141,10 +421,16 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--corpora", default=",".join((DEVELOPED_ON, *TRAINED_ON)), help="of collect")
     parser.add_argument("--work", type=Path, default=Path("data/evals"))
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--out", type=Path, default=TRAINED)
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     if options.step == "collect":
         with options.file.open("w", encoding="utf-8") as out:
-            out.writelines(json.dumps(asdict(group), ensure_ascii=False) + "\n" for group in collect(options.corpora.split(","), options.work))
+            for group in collect(options.corpora.split(","), options.work):
+                out.write(json.dumps(asdict(group), ensure_ascii=False) + "\n")
+    else:
+        train(options.file, options.epochs, options.out, options.threads)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,12 @@ from guardrails.policy import POLICIES, Policy, load
 
 HERE = Path(__file__).parent
 SEED = 20261122
-STRENGTH = 40.0
+STRENGTH = 80.0
 FOLDS = 5
-ALLOWED_FALSE = {ANY: 0.01}
+ALLOWED_FALSE = {ANY: 0.02}
 ALLOWED_FALSE_CODE = 0.002
-SMALLEST = 1e-3
+LEAST = 0.6
+SMALLEST = 2e-2
 
 Row = tuple[str, tuple[str, ...]]
 
@@ -73,9 +74,9 @@ def out_of_fold(x: Any, y: np.ndarray, strata: np.ndarray) -> np.ndarray:
 
 
 def threshold(lawful: np.ndarray, allowed: float) -> float:
-    """The lowest probability that stops at most `allowed` of the lawful sentences; never below 0.5."""
+    """The lowest probability that stops at most `allowed` of the lawful sentences; never below LEAST."""
     ordered = np.sort(lawful)[::-1]
-    return round(float(max(0.5, ordered[int(allowed * len(ordered))] + 1e-4)), 4)
+    return round(float(max(LEAST, ordered[int(allowed * len(ordered))] + 1e-4)), 4)
 
 
 def _marked(text: str, policy: Policy) -> bool:

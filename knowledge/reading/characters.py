@@ -34,7 +34,8 @@ _RADICALS = str.maketrans(
 def decode(raw: bytes, *, declared: bool = False) -> str:
     """Text of `raw`: by byte order mark, UTF-8, a declared charset, UTF-16 without a mark, GB18030, Big5.
 
-    `declared` allows a charset named in the first 2048 bytes (HTML). Raises Unreadable when nothing gives plausible text.
+    `declared` allows a charset named in the first 2048 bytes (HTML). Raises Unreadable when nothing gives
+    plausible text.
     """
     for mark, name in _BOMS:
         if raw.startswith(mark):
@@ -60,9 +61,10 @@ def decode(raw: bytes, *, declared: bool = False) -> str:
 
 
 def clean(text: str) -> tuple[str, str]:
-    """(`text` as seen: no invisible or control characters, plain spaces, real characters for radicals; what was invisible).
+    """(`text` as seen, what was invisible in it).
 
-    Line breaks stay "\\n". The second value holds the invisible characters in order of appearance.
+    As seen: no invisible or control characters, plain spaces, real characters for look-alike radicals; line breaks
+    stay "\\n". The second value holds the invisible characters in order of appearance.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x85", "\n").replace("\u2028", "\n")
     text = text.replace("\u2029", "\n").replace("\v", "\n").replace("\f", "\n")

@@ -12,8 +12,8 @@ import yaml
 
 DATA = Path(__file__).with_name("labels.yaml")
 Word = Literal[
-    "generic_key", "generic_value", "row_names", "column_names", "fact", "question", "answer", "serial", "note",
-    "unit", "no_unit",
+    "generic_key", "generic_value", "row_names", "column_names", "identity", "fact", "question", "answer", "serial",
+    "note", "unit", "no_unit",
 ]  # fmt: skip
 _NUMBER = re.compile(
     r"[-+±≥≤<>~约]?\s*[¥￥$]?\s*\d[\d,，.]*\s*(?:[%％‰]|bps?|BP|元|万元|亿元|天|日|年|个?月|股|份|手|次|笔|户|点)?"

@@ -21,20 +21,26 @@ _ANSWER = re.compile(
 _BULLET = re.compile(
     r"(?:[•·●○◦▪▫■□◆◇►▶▸‣⁃∙➢➤✓✔★☆※－–—\uf06c\uf0b7\uf0d8\uf0fc]|[-*+](?=\s)|[-](?=[\u4e00-\u9fff]))\s*(?=\S)"
 )
+_COUNT = rf"(\d{{1,3}}|{_CN})"
+_STEP = rf"(?:第\s*{_COUNT}\s*步|步骤\s*{_COUNT}|Step\s*{_COUNT})\s*[：:、.．，,]?\s*"
+_DECIMAL = (
+    r"((?:\d{1,2}[.．]){1,3}\d{1,2})(?:[.．、]\s*|\s+|(?=[\u4e00-\u9fff（(《“]))"
+    r"(?=[^\d%％.．元万亿倍个年月日天股份])"
+)
 _ORDERED: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("step", re.compile(rf"(?:第\s*(\d{{1,2}}|{_CN})\s*步|步骤\s*(\d{{1,2}}|{_CN})|Step\s*(\d{{1,2}}))\s*[：:、.．，,]?\s*", re.IGNORECASE)),
-    ("chapter", re.compile(rf"第\s*(\d{{1,3}}|{_CN})\s*[编章篇]\s*[：:、.]?\s*")),
-    ("section", re.compile(rf"第\s*(\d{{1,3}}|{_CN})\s*(?:节|部分)\s*[：:、.]?\s*")),
-    ("article", re.compile(rf"第\s*(\d{{1,3}}|{_CN})\s*条(?:之{_CN})?(?=[\s：:、【]|[\u4e00-\u9fff])\s*[：:、]?\s*")),
+    ("step", re.compile(_STEP, re.IGNORECASE)),
+    ("chapter", re.compile(rf"第\s*{_COUNT}\s*[编章篇]\s*[：:、.]?\s*")),
+    ("section", re.compile(rf"第\s*{_COUNT}\s*(?:节|部分)\s*[：:、.]?\s*")),
+    ("article", re.compile(rf"第\s*{_COUNT}\s*条(?:之{_CN})?(?=[\s：:、【]|[\u4e00-\u9fff])\s*[：:、]?\s*")),
     ("cjk", re.compile(rf"({_CN})\s*[、．.]\s*(?=\S)")),
     ("cjkp", re.compile(rf"[（(]\s*({_CN})\s*[)）]\s*[、.：:]?\s*(?=\S)")),
-    ("decimal", re.compile(r"((?:\d{1,2}[.．]){1,3}\d{1,2})(?:[.．、]\s*|\s+|(?=[\u4e00-\u9fff（(《“]))(?=[^\d%％.．元万亿倍个年月日天股份])")),
+    ("decimal", re.compile(_DECIMAL)),
     ("nump", re.compile(r"[（(]\s*(\d{1,2})\s*[)）]\s*[、.：:]?\s*(?=\S)")),
     ("numq", re.compile(r"(\d{1,2})\s*[)）]\s*[、.：:]?\s*(?=\S)")),
     ("num", re.compile(r"(\d{1,3})\s*(?:、|[．.](?!\d)|[:：](?=\s))\s*(?=\S)")),
     ("circled", re.compile(f"([{_CIRCLED}])\\s*(?=\\S)")),
     ("alpha", re.compile(r"([A-Ha-h])\s*(?:、|[)）]|[.．](?=\s|[\u4e00-\u9fff]))\s*(?=\S)")),
-)  # fmt: skip
+)
 _ASKING_START = re.compile(
     r"(?:如何|怎么|怎样|什么是|什么叫|何为|何谓|为什么|为何|哪些|能否|可否|是否|(?:What|How|Why|When|Where|Can|Is|Do|Does)\b)"
 )

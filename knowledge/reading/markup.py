@@ -28,8 +28,8 @@ _FRAME = {"nav", "footer"}
 _FRAME_ROLES = {"navigation", "contentinfo", "search", "menu", "menubar", "toolbar", "banner"}
 _BLOCKS = {
     "address", "article", "aside", "blockquote", "body", "center", "div", "fieldset", "figcaption", "figure", "form",
-    "header", "html", "legend", "main", "p", "section", "summary", "tbody", "thead", "tfoot", "td", "th", "tr", "li", "dd",
-    "dt", "hgroup", "caption", "search", "details", "option", "label", "button",
+    "header", "html", "legend", "main", "p", "section", "summary", "tbody", "thead", "tfoot", "td", "th", "tr", "li",
+    "dd", "dt", "hgroup", "caption", "search", "details", "option", "label", "button",
 }  # fmt: skip
 _STRUCK = {"del", "s", "strike"}
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")

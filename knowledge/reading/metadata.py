@@ -63,7 +63,7 @@ def parse_mapping(text: str, where: str) -> dict[str, Any]:
         raise Unreadable(f"{where}过大；请只保留元数据，正文放在后面")
     wide = _WIDE_COLON.search(text)
     try:
-        value = yaml.load(text, Loader=_Strings)
+        value = yaml.load(text, Loader=_Strings)  # noqa: S506 - makes nothing but strings, lists and dicts
     except _Refused as error:
         raise Unreadable(f"{where}{error}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -107,7 +107,8 @@ def metadata(given: Mapping[str, Any], *, stem: str, heading: str) -> Metadata:
     )
     if meta.effective_from and meta.effective_to and meta.effective_from > meta.effective_to:
         raise Unreadable(
-            f"元数据 effective_from（{meta.effective_from}）晚于 effective_to（{meta.effective_to}）；请更正生效与失效日期"
+            f"元数据 effective_from（{meta.effective_from}）晚于 effective_to（{meta.effective_to}）；"
+            "请更正生效与失效日期"
         )
     return meta
 
@@ -191,7 +192,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else text[:40] + "…"
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818
     """Something YAML allows and metadata does not."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from assistant.turn import Form, Passage
 from knowledge.reading.labels import marked, unit_of
+from knowledge.reading.markers import ordered
 from knowledge.reading.sentences import clauses, pieces, tokens
 from knowledge.reading.source import Block, Faq, Heading, ListBlock, Pairs, Paragraph, Source, TableBlock
 
@@ -78,24 +79,28 @@ def _untitled(blocks: Sequence[Block], title: str) -> Iterator[Piece]:
         if isinstance(block, Paragraph) and not bare:
             waiting.append(block)
             continue
-        heading = tuple(text for *_, text in path if text and text != title)
+        heading = tuple(text for *_, text in path if text and not _same(text, title))
         yield from _paragraphs(waiting, heading)
         waiting = []
         if isinstance(block, Heading):
             if bare and not _below(block, path):
                 yield Piece("text", bare[-1], tuple(h for h in heading if h != bare[-1]))
             path = _path(path, block)
-            bare = [block.text] if block.text and block.text != title else []
+            bare = [block.text] if block.text and not _same(block.text, title) else []
             continue
         bare = []
         if isinstance(block, Paragraph):
             waiting.append(block)
         else:
             yield from _block(block, heading)
-    heading = tuple(text for *_, text in path if text and text != title)
+    heading = tuple(text for *_, text in path if text and not _same(text, title))
     yield from _paragraphs(waiting, heading)
     if bare:
         yield Piece("text", bare[-1], tuple(h for h in heading if h != bare[-1]))
+
+
+def _same(one: str, other: str) -> bool:
+    return "".join(one.split()) == "".join(other.split())
 
 
 def _path(path: list[tuple[int, str, str]], one: Heading) -> list[tuple[int, str, str]]:
@@ -131,7 +136,8 @@ def _paragraphs(waiting: Sequence[Paragraph], heading: tuple[str, ...]) -> Itera
     size = 0
     for paragraph in waiting:
         count = tokens(paragraph.text)
-        if batch and size + count > MERGE_TOKENS:
+        alone = _clause(paragraph.text) or (batch and _clause(batch[-1]))
+        if batch and (alone or size + count > MERGE_TOKENS):
             yield Piece("text", "\n".join(batch), heading)
             batch, size = [], 0
         if count > TEXT_TOKENS:
@@ -142,6 +148,12 @@ def _paragraphs(waiting: Sequence[Paragraph], heading: tuple[str, ...]) -> Itera
             size += count
     if batch:
         yield Piece("text", "\n".join(batch), heading)
+
+
+def _clause(text: str) -> bool:
+    """Whether a paragraph is an article or a numbered clause (第三条, 2.3.1), which stands alone."""
+    mark = ordered(text)
+    return mark is not None and mark.style in ("article", "decimal")
 
 
 def split_text(text: str, limit: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""PDF to blocks: pages, their tables and running text, without what repeats on every page; tables and texts over page breaks joined."""
+"""PDF to blocks: tables and running text of the pages, joined over page breaks, without what repeats on every page."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def _page_blocks(page: _PageText, body: float, sizes: Sequence[int], all_bold: b
     """Blocks of a page in reading order."""
     found: list[Raw] = []
     start = 0.0
-    for top, bottom, grid in [*sorted(page.tables, key=lambda t: t[0]), (page.height + 1e6, 0.0, None)]:
+    for top, _, grid in [*sorted(page.tables, key=lambda t: t[0]), (page.height + 1e6, 0.0, None)]:
         part = [line for line in page.lines if start <= line.top < top]
         found += _text_blocks(part, page, body, sizes, all_bold)
         if grid is not None:

@@ -78,7 +78,7 @@ def text_lines(glyphs: Sequence[Glyph], width: float = 0.0) -> list[TextLine]:
         for row in rows[-3:][::-1]:
             first = max(row[:8], key=lambda g: g.size)
             if first.top + 0.15 * first.size < middle < first.bottom - 0.15 * first.size or (
-                glyph.top + 0.2 * glyph.size < (first.top + first.bottom) / 2 < glyph.bottom - 0.2 * glyph.size
+                _inset(first, glyph) < (first.top + first.bottom) / 2 - glyph.top < glyph.size - _inset(first, glyph)
             ):
                 row.append(glyph)
                 break
@@ -91,6 +91,11 @@ def text_lines(glyphs: Sequence[Glyph], width: float = 0.0) -> list[TextLine]:
     gutters = _gutters(rows, width) if width else {}
     lines = [TextLine(tuple(_segments(row, spaces, gutters.get(at))), gutters.get(at)) for at, row in enumerate(rows)]
     return sorted((line for line in lines if line.segments), key=lambda line: line.top)
+
+
+def _inset(first: Glyph, glyph: Glyph) -> float:
+    """How far within a glyph the middle of its line's first must lie; a smaller, raised one may lie at the edge."""
+    return (0.05 if first.size < 0.9 * glyph.size else 0.2) * glyph.size
 
 
 def _gutters(rows: Sequence[list[Glyph]], width: float) -> dict[int, float]:
@@ -327,7 +332,7 @@ def _aligned_grid(lines: Sequence[TextLine]) -> Grid:
 
 
 def reading_order(lines: Sequence[TextLine], width: float) -> list[tuple[list[TextLine], float]]:
-    """Groups of (lines, right edge): the lines across the page, and where it is set in two, left before right column."""
+    """Groups of (lines, right edge): lines across the page, and where it is set in two, left before right column."""
     right = max((line.x1 for line in lines), default=width)
     groups: list[tuple[list[TextLine], float]] = []
     for gutter, part in groupby(lines, key=lambda line: line.gutter):

@@ -1,4 +1,4 @@
-"""One PDF page as a reader sees it: glyphs in sight, with what is painted over, transparent, faint or off the page left out."""
+"""One PDF page as a reader sees it: invisible, transparent, faint, tiny and off-page text left out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Glyph:
     bold: bool
 
 
-class TooMuch(Exception):
+class TooMuch(Exception):  # noqa: N818
     """The page holds more than any sane page."""
 
 
@@ -180,7 +180,7 @@ class Canvas(PDFPageAggregator):
 class Interpreter(PDFPageInterpreter):
     """Also follows the opacity that graphics states set, which text drawn with them inherits."""
 
-    def do_BDC(self, tag: Any, props: Any) -> None:
+    def do_BDC(self, tag: Any, props: Any) -> None:  # noqa: N802 - the operator's name
         if isinstance(props, PSLiteral):
             props = dict_value(self.resources.get("Properties") or {}).get(props.name)
         if isinstance(tag, PSLiteral):

@@ -66,7 +66,7 @@ def _paragraphs(lines: list[str]) -> list[Raw]:
         text = line.strip()
         fresh = (bool(_INDENT.match(line)) and not _INDENT.match(last or line)) or line.startswith("\u3000")
         full = width and _columns(last) >= width - 5 and not re.search(r"[。！？!?；;：:]$", last)
-        if current and full and not fresh and not _begins(text):
+        if current and full and not fresh and not _begins(text) and not _alike(text, last.strip()):
             current[-1] = join_lines(current[-1], text)
         elif current and fresh:
             found.append(Paragraph("\n".join(current)))
@@ -77,6 +77,11 @@ def _paragraphs(lines: list[str]) -> list[Raw]:
     if current:
         found.append(Paragraph("\n".join(current)))
     return found
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two lines are entries of one kind: they begin alike, or hold the same number of columns set by spaces."""
+    return one[:2] == other[:2] or one.count(" ") == other.count(" ") >= 2
 
 
 def _begins(line: str) -> bool:

@@ -21,7 +21,8 @@ WATCHED = {
 }  # fmt: skip
 _NAMED = {
     "white": (255, 255, 255), "black": (0, 0, 0), "red": (255, 0, 0), "snow": (255, 250, 250), "ivory": (255, 255, 240),
-    "whitesmoke": (245, 245, 245), "ghostwhite": (248, 248, 255), "floralwhite": (255, 250, 240), "gray": (128, 128, 128),
+    "whitesmoke": (245, 245, 245), "ghostwhite": (248, 248, 255), "floralwhite": (255, 250, 240),
+    "gray": (128, 128, 128),
     "grey": (128, 128, 128), "silver": (192, 192, 192), "blue": (0, 0, 255), "navy": (0, 0, 128), "green": (0, 128, 0),
     "yellow": (255, 255, 0), "lightgray": (211, 211, 211), "lightgrey": (211, 211, 211), "azure": (240, 255, 255),
     "mintcream": (245, 255, 250), "aliceblue": (240, 248, 255), "seashell": (255, 245, 238), "orange": (255, 165, 0),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from knowledge.reading.factsheet import Rows, form
 from knowledge.reading.grid import Cell, Grid, distinct, one_line, trimmed
 from knowledge.reading.labels import is_label, is_note, is_number, is_value, marked, named, unit_of
 from knowledge.reading.source import Block, Faq, Pairs, Paragraph, TableBlock
 
-Rows = tuple[tuple[Cell, ...], ...]
 MAX_HEADER_ROWS = 4
 MAX_FILLED = 20
 
@@ -43,20 +44,24 @@ def table_blocks(grid: Grid, *, unit: str = "") -> list[Block]:
 
 def _part(rows: Rows, header: Rows, caption: str, unit: str) -> tuple[list[Block], Rows]:
     """(blocks of one section, its header); a section without a header of its own goes on under the last one."""
+    if len(rows) > 1 and _repeated_generic([cell.text for cell in rows[0]]):
+        pairs = form(rows[1:], sure=True)
+        if pairs:
+            return [Pairs(pairs, caption)], ()
     depth = _header_depth(rows)
     if depth == 0 and header and len(header[0]) == len(rows[0]):
         return _headed(header, rows, caption, unit), header
     if depth == 0:
-        pairs = _form(rows)
+        pairs = form(rows)
         if pairs:
             return [Pairs(pairs, caption)], ()
         return [*_headless(rows, caption)], ()
     head, body = rows[:depth], rows[depth:]
     if not body:
-        pairs = _form(rows)
+        pairs = form(rows)
         return ([Pairs(pairs, caption)] if pairs else [*_headless(rows, caption)]), ()
     if depth == 1 and _is_fact_row(head[0], body):
-        pairs = _form(rows) or ()
+        pairs = form(rows) or ()
         if pairs:
             return [Pairs(pairs, caption)], ()
     return _headed(head, body, caption, unit), head
@@ -127,15 +132,37 @@ def _header_depth(rows: Rows) -> int:
     if len(rows) < 2 or not _can_head(cells, len(first)):
         return 0
     if len(first) == 2:
-        key, value = first[0].text, first[1].text
-        heads = named("generic_key", key) or named("row_names", key) or named("question", key)
-        tails = named("generic_value", value) or named("column_names", value) or named("answer", value)
-        return 1 if heads and tails and not _fact_sheet(rows) else 0
-    if _form(rows):
+        return int(_heads_two(rows))
+    if _repeated_generic([c.text for c in first]):
+        return 1
+    if form(rows):
         return 0
     if any(len(c.text) > 24 for c in cells):
         return 0
     return _spanned(rows)
+
+
+def _heads_two(rows: Rows) -> bool:
+    """Whether the first row of a table of two columns is its header, not its first fact."""
+    key, value = rows[0][0].text, rows[0][1].text
+    others = [row[0].text for row in rows[1:] if row[0].text]
+    if re.search(r"\d", key + value) is None and len(others) > 1 and len(value) <= 12:
+        tiers = sum(bool(re.search(r"\d", other)) for other in others)
+        kinds = sum(key in other and key != other for other in others)
+        if tiers * 2 > len(others) or kinds * 2 > len(others):
+            return True
+    if not (named("generic_key", key) or named("row_names", key) or named("question", key)) or _fact_sheet(rows):
+        return False
+    if named("generic_value", value) or named("column_names", value) or named("answer", value):
+        return True
+    facts = sum(named("fact", other) for other in others)
+    return len(value) <= 6 and facts * 2 < len(others)
+
+
+def _repeated_generic(texts: Sequence[str]) -> bool:
+    """Whether a row reads 项目 | 内容 | 项目 | 内容."""
+    pairs = list(zip(texts[::2], texts[1::2], strict=False))
+    return len(texts) in (4, 6) and all(named("generic_key", k) and named("generic_value", v) for k, v in pairs)
 
 
 def _can_head(cells: Sequence[Cell], width: int) -> bool:
@@ -163,7 +190,7 @@ def _spanned(rows: Rows) -> int:
 
 
 def _under_wide(row: Sequence[Cell], below: Sequence[Cell]) -> bool:
-    """Whether the cells under wide heads differ among themselves, as column heads do, and none stands elsewhere alone."""
+    """Whether the cells under wide heads differ among themselves, as column heads do; elsewhere none or all."""
     width = len(row)
     origins = [cell.origin for cell in row]
     wide = [c for c in range(width) if row[c].text and origins.count(origins[c]) > 1]
@@ -193,60 +220,41 @@ def _is_fact_row(head: Sequence[Cell], body: Rows) -> bool:
     return False
 
 
-def _form(rows: Rows) -> tuple[tuple[str, str], ...]:
-    """Label and value pairs if the grid is a fact sheet of one, two or three pairs a row; else ()."""
-    pairs: list[tuple[str, str]] = []
-    labels = facts = 0
-    widest = 0
-    groups = _group_column(rows)
-    for row in rows:
-        cells = distinct(row)
-        group = ""
-        if groups and len(cells) == 3 and cells[0].origin in groups:
-            group, cells = cells[0].text, cells[1:]
-        cells = _filled_pairs(row, cells)
-        if len(cells) % 2 or not cells:
-            return ()
-        widest = max(widest, len(cells))
-        for key, value in zip(cells[::2], cells[1::2], strict=True):
-            if not is_label(key.text, 30) or key.text == value.text:
-                return ()
-            labels += 1
-            facts += named("fact", key.text) or key.text.rstrip().endswith(("：", ":"))
-            name = one_line(key.text).rstrip("：: ")
-            pairs.append((f"{one_line(group)} {name}" if group else name, one_line(value.text)))
-    keys = {key for key, _ in pairs}
-    if widest == 2 and len(rows[0]) == 2:
-        enough = len(keys) * 10 >= len(pairs) * 8 and (facts * 3 >= labels or facts >= 3)
-        return tuple(pairs) if enough else ()
-    return tuple(pairs) if facts * 3 >= labels * 2 and len(keys) * 10 >= len(pairs) * 8 else ()
-
-
-def _filled_pairs(row: Sequence[Cell], cells: list[Cell]) -> list[Cell]:
-    """`cells`, or the places of `row` pairwise when a label has an empty value beside it."""
-    if len(cells) % 2 == 0:
-        return cells
-    if len(row) % 2 == 0 and len({c.origin for c in row if c.text}) == len([c for c in row if c.text]):
-        found = []
-        for key, value in zip(row[::2], row[1::2], strict=True):
-            if key.text:
-                found += [key, value]
-            elif value.text:
-                return cells
-        return found
-    return cells
-
-
-def _group_column(rows: Rows) -> set[int]:
-    """Origins of first cells that are merged over several rows (they group the facts beside them)."""
-    seen: dict[int, int] = {}
-    for row in rows:
-        if row[0].text and row[0].origin >= 0:
-            seen[row[0].origin] = seen.get(row[0].origin, 0) + 1
-    return {origin for origin, count in seen.items() if count > 1}
-
-
 def _headed(head: Rows, body: Rows, caption: str, unit: str) -> list[Block]:
+    """Rows under their header; tables set side by side under heads of their own one after the other."""
+    groups = _side_by_side(head)
+    if groups:
+        found: list[Block] = []
+        for columns_of in groups:
+            inner = trimmed(Grid(tuple(tuple(row[c] for c in columns_of) for row in body))).rows
+            below = tuple(tuple(row[c] for c in columns_of) for row in head[1:])
+            name = " ".join(x for x in (caption, one_line(head[0][columns_of[0]].text)) if x)
+            if inner and len(inner[0]) == len(columns_of):
+                found += _headed(below, inner, name, unit)
+            else:
+                return _under(head, body, caption, unit)
+        return found
+    return _under(head, body, caption, unit)
+
+
+def _side_by_side(head: Rows) -> list[list[int]]:
+    """Columns of each of several tables set side by side: wide heads cover all, each with a column of names."""
+    if len(head) < 2:
+        return []
+    groups: list[list[int]] = []
+    for c, cell in enumerate(head[0]):
+        if not cell.text:
+            return []
+        if groups and cell.origin == head[0][groups[-1][0]].origin:
+            groups[-1].append(c)
+        else:
+            groups.append([c])
+    lead = [head[1][group[0]].text for group in groups]
+    named_rows = all(named("row_names", text) for text in lead) and len(set(lead)) == len(lead)
+    return groups if len(groups) > 1 and all(len(g) > 1 for g in groups) and named_rows else []
+
+
+def _under(head: Rows, body: Rows, caption: str, unit: str) -> list[Block]:
     columns = [_flat([row[c].text for row in head]) for c in range(len(head[0]))]
     rows = [tuple(one_line(cell.text) for cell in row) for row in body]
     rows = [_once(row, source) for row, source in zip(rows, body, strict=True)]
@@ -259,9 +267,6 @@ def _headed(head: Rows, body: Rows, caption: str, unit: str) -> list[Block]:
     if len(columns) == 2 and named("generic_key", columns[0]) and named("generic_value", columns[1]):
         pairs = tuple((k.rstrip("：: "), v) for k, v in rows if k or v)
         return [Pairs(pairs, caption)]
-    if len(columns) in (4, 6) and columns[:2] * (len(columns) // 2) == columns and named("generic_key", columns[0]):
-        cells = [(row[i], row[i + 1]) for row in rows for i in range(0, len(columns), 2)]
-        return [Pairs(tuple((k.rstrip("：: "), v) for k, v in cells if k or v), caption)]
     if _transposed(columns, rows):
         columns = ["", *columns[1:]]
     columns = _with_unit(columns, rows, unit)
@@ -269,12 +274,12 @@ def _headed(head: Rows, body: Rows, caption: str, unit: str) -> list[Block]:
 
 
 def _transposed(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> bool:
-    """Whether the products stand in columns: the first column, under a label, holds labels of facts itself."""
-    if len(columns) < 3 or not named("fact", columns[0]) or named("generic_key", columns[0]):
+    """Whether the products stand in columns: the first column, under 产品名称, holds labels of facts itself."""
+    if len(columns) < 3 or not named("identity", columns[0]):
         return False
-    facts = sum(named("fact", row[0]) for row in rows)
-    others = sum(named("fact", name) for name in columns[1:])
-    return facts * 10 >= len(rows) * 7 and others * 2 < len(columns) - 1
+    facts = sum(named("fact", row[0]) and not re.search(r"\d", row[0]) for row in rows)
+    others = sum(named("fact", name) or named("column_names", name) for name in columns[1:])
+    return facts * 10 >= len(rows) * 6 and others * 2 < len(columns) - 1
 
 
 def _headless(rows: Rows, caption: str) -> list[Block]:
@@ -288,7 +293,7 @@ def _headless(rows: Rows, caption: str) -> list[Block]:
 
 
 def _once(texts: tuple[str, ...], row: Sequence[Cell]) -> tuple[str, ...]:
-    """`texts` with a long cell that is merged to the right kept only at its first place; short ones fill every place."""
+    """`texts` with a long cell merged to the right only at its first place; short ones fill every place."""
     return tuple(
         "" if c and len(text) > MAX_FILLED and row[c].origin >= 0 and row[c].origin == row[c - 1].origin else text
         for c, text in enumerate(texts)

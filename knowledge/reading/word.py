@@ -1,4 +1,4 @@
-"""Word documents to blocks: headings by style, lists by numbering, tables in place, hidden and deleted text left out."""
+"""Word documents to blocks: headings by style, lists by numbering, tables in place, no hidden or deleted text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def word_blocks(raw: bytes) -> tuple[list[Raw], list[tuple[str, str]]]:
     body = None if root is None else root.find(f"{W}body")
     if body is None:
         raise Unreadable("文件里没有 Word 正文；请用 Word 打开后另存为 .docx")
-    parts = {kind: target for kind, target in package.related(main).values()}
+    parts = dict(package.related(main).values())
     styles = Styles.of(_part(package, parts, "styles"))
     reader = _Reader(styles, Numbering.of(_part(package, parts, "numbering")))
     blocks = reader.blocks(body, (255, 255, 255), 0)
@@ -147,7 +147,7 @@ class _Reader:
 
     def table(self, one: etree._Element, back: tuple[int, int, int] | None, depth: int) -> Iterator[_Entry]:
         rows = [r for r in _through(one, f"{W}tr") if not self.deleted(r)]
-        cells = [[c for c in _through(row, f"{W}tc")] for row in rows]
+        cells = [list(_through(row, f"{W}tc")) for row in rows]
         if max(map(len, cells), default=0) <= 1 and len(rows) <= 2:
             for row in cells:
                 for cell in row:

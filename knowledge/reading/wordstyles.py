@@ -49,7 +49,7 @@ class Font:
 
 @dataclass(frozen=True, slots=True)
 class ParagraphStyle:
-    """Resolved paragraph style: outline level 0.. of a heading, its font, its list place, whether it is a contents line."""
+    """Resolved paragraph style: outline level 0.. of a heading, font, list place, whether a contents line."""
 
     level: int | None = None
     font: Font = Font()

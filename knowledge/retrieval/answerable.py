@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from knowledge.retrieval.features import NAMES as EVIDENCE
-from knowledge.retrieval.features import Seen
+from knowledge.retrieval.features import Seen, missing_by_sort
 from knowledge.retrieval.query import Query
 
 if TYPE_CHECKING:
@@ -18,12 +18,14 @@ PER_HIT = (
     "cosine", "cover_body", "cover_head", "cover_all", "cover_best_missing", "cover_concepts", "cover_doc",
     "pairs_question", "pairs_head", "pairs_body", "sounds_all", "title_seen", "title_asked", "subject_seen", "tier",
     "asks_given", "asks_missing", "rest_cosine", "rest_gap", "named_score", "named_gap", "named_share",
+    "noun_missing", "nouns_missing", "attribute_missing", "topic_missing", "number_missing", "rest_gap_in_document",
 )  # fmt: skip
 NAMES = (
     "first", "second", "third", "drop", "mass", "same_document",
     *(f"first_{name}" for name in PER_HIT),
     "cosine_spread", "best_cover", "best_title", "union_missing", "union_missing_share", "concepts_missing",
-    "unseen_words", "units", "rewritten",
+    "unseen_words", "unseen_nouns", "units", "rewritten",
+    "union_noun", "union_nouns", "union_attribute", "union_topic", "union_number",
 )  # fmt: skip
 COLUMNS = [EVIDENCE.index(name) for name in PER_HIT]
 TOP = 5
@@ -58,7 +60,9 @@ def row(query: Query, hits: Sequence[Hit], seen: Mapping[int, Seen]) -> np.ndarr
         sum(weight for _, weight in missing) / total,
         max((weight for unit, weight in missing if unit.concept), default=0.0),
         sum(weight for weight in query.weights if weight > 0.98) / total,
+        sum(w for unit, w in zip(query.units, query.weights, strict=True) if w > 0.98 and unit.sort == "noun") / total,
         min(len(query.units), 12) / 12,
         float(first.evidence[EVIDENCE.index("rewritten")]),
+        *missing_by_sort(query, union, "\n".join(hit.passage.text for hit in same)),
     ]
     return np.array(values, dtype=np.float32)

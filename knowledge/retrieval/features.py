@@ -25,6 +25,7 @@ NAMES = (
     "tier", "asks_given", "asks_missing", "ask_how_steps", "ask_list_list", "ask_number_row",
     "form_text", "form_list", "form_steps", "form_faq", "form_row", "length",
     "kind_product", "kind_service", "kind_education", "units", "rewritten",
+    "noun_missing", "nouns_missing", "attribute_missing", "topic_missing", "number_missing",
 )  # fmt: skip
 
 
@@ -156,6 +157,32 @@ def _row(query: Query, passage: Passage, seen: Seen, document: set[str], rewritt
         float(passage.kind == "education"),
         min(len(query.units), 12) / 12,
         float(rewritten),
+        *missing_by_sort(query, both, passage.text),
+    ]
+
+
+def missing_by_sort(query: Query, terms: frozenset[str] | set[str], text: str) -> list[float]:
+    """What a text does not mention: heaviest noun, share of nouns, heaviest attribute and topic, share of numbers.
+
+    A number asked about is not missing when a tier of the text holds it.
+    """
+    pairs = list(zip(query.units, query.weights, strict=True))
+    lost = [(unit, weight) for unit, weight in pairs if not unit.terms & terms]
+
+    def heaviest(*sorts: str) -> float:
+        return max((weight for unit, weight in lost if unit.sort in sorts), default=0.0)
+
+    nouns = sum(weight for unit, weight in pairs if unit.sort in ("noun", "topic"))
+    gone = sum(weight for unit, weight in lost if unit.sort in ("noun", "topic"))
+    numbers = [unit for unit, _ in pairs if unit.sort == "number"]
+    absent = [unit for unit, _ in lost if unit.sort == "number"]
+    fits = bool(query.quantities) and fit(query.quantities, text) == 1
+    return [
+        heaviest("noun"),
+        gone / nouns if nouns else 0.0,
+        heaviest("attribute"),
+        heaviest("topic"),
+        0.0 if fits or not numbers else len(absent) / len(numbers),
     ]
 
 

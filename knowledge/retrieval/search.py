@@ -127,7 +127,7 @@ class Search:
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Query vectors, turned by the adapter when there is one, shape (n, d)."""
-        vectors = self.library.embedder.queries(texts)
+        vectors = self.library.query_vectors(texts)
         return vectors if self.adapter is None else self.adapter.apply(vectors)
 
     def look(self, key: int, passage: Passage) -> features.Seen:

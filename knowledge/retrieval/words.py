@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import ahocorasick
 import opencc
@@ -15,19 +16,31 @@ import rjieba
 import yaml
 from pypinyin import lazy_pinyin
 
+NOUNS = ("n", "eng", "vn", "l", "j", "i")
 HERE = Path(__file__).parent
 WORD = re.compile(r"[0-9a-z\u4e00-\u9fff]")
 HAN = re.compile(r"[\u4e00-\u9fff]+")
 LATIN_OR_NUMBER = re.compile(r"[0-9a-z][0-9a-z.+%-]*")
 
 
+Sort = Literal["attribute", "topic", "noun", "number", "word"]
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One thing a question asks with: a concept of the trade or a word. Any of `terms` found in a text covers it."""
+    """One thing a question asks with. Any of `terms` found in a text covers it.
+
+    `sort`: attribute (what is asked of a subject) or topic, both concepts of the trade; else noun, number or word.
+    """
 
     text: str
     terms: frozenset[str]
-    concept: bool
+    sort: Sort
+
+    @property
+    def concept(self) -> bool:
+        """Whether it is a concept of the trade."""
+        return self.sort in ("attribute", "topic")
 
 
 @lru_cache(maxsize=1)
@@ -38,8 +51,8 @@ def _converter() -> opencc.OpenCC:
 @lru_cache(maxsize=65536)
 def plain(text: str) -> str:
     """Lower-case simplified script in half width, without invisible characters; line ends stay."""
-    folded = unicodedata.normalize("NFKC", text).lower()
-    folded = "".join(char for char in folded if unicodedata.category(char) != "Cf")
+    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).lower())
     return str(_converter().convert(folded))
 
 
@@ -96,12 +109,13 @@ class Words:
         covered = [False] * len(folded)
         for start, end, member, numbers in self._longest(folded):
             words = {word for word in self._cutter.cut(member) if word not in self.stop}
-            found.append(Unit(member, frozenset(numbers) | ({member} if len(words) == 1 else set()), True))
+            sort: Sort = "attribute" if self.attributes & set(numbers) else "topic"
+            found.append(Unit(member, frozenset(numbers) | ({member} if len(words) == 1 else set()), sort))
             covered[start:end] = [True] * (end - start)
         rest = "".join(" " if taken else char for char, taken in zip(folded, covered, strict=True))
-        for word in self._cutter.cut(rest):
-            if WORD.search(word) and word.strip() and word not in self.stop:
-                found.append(Unit(word, frozenset({word}), False))
+        for word, tag in self._cutter.tag(rest):
+            if WORD.search(word) and word not in self.stop:
+                found.append(Unit(word, frozenset({word}), _sort(word, tag)))
         return tuple(found)
 
     def spans(self, text: str) -> tuple[tuple[int, int, bool], ...]:
@@ -136,6 +150,13 @@ class Words:
         words = [word for word in self._cutter.cut_for_search(folded) if WORD.search(word) and word not in self.stop]
         concepts = [number for *_, numbers in self._longest(folded) for number in numbers]
         return (*words, *concepts)
+
+
+def _sort(word: str, tag: str) -> Sort:
+    """The sort of a plain word by its part of speech."""
+    if any(char.isdigit() for char in word) or tag.startswith("m"):
+        return "number"
+    return "noun" if tag.startswith(NOUNS) and (len(word) > 1 or word.isascii()) else "word"
 
 
 def _cuts_token(text: str, start: int, end: int) -> bool:

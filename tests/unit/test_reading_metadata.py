@@ -22,7 +22,8 @@ def test_scalars_stay_strings(tmp_path: Path) -> None:
     """Codes and versions keep their zeros and never turn into numbers, dates or booleans."""
     meta = read(write(tmp_path, "id: 000123\nversion: 1.10\nproduct:\n  code: 012345\n  name: on\n  risk: R2")).meta
     assert (meta.id, meta.version) == ("000123", "1.10")
-    assert meta.product is not None and (meta.product.code, meta.product.name) == ("012345", "on")
+    assert meta.product is not None
+    assert (meta.product.code, meta.product.name) == ("012345", "on")
 
 
 def test_defaults_without_metadata(tmp_path: Path) -> None:
@@ -57,7 +58,8 @@ def test_sidecar_beats_front_matter_key_by_key(tmp_path: Path, beside: str) -> N
     (tmp_path / beside).write_text("title: 乙\nproduct:\n  risk: R3\n", "utf-8")
     meta = read(path).meta
     assert (meta.id, meta.title) == ("a", "乙")
-    assert meta.product is not None and (meta.product.code, meta.product.risk) == ("01", "R3")
+    assert meta.product is not None
+    assert (meta.product.code, meta.product.risk) == ("01", "R3")
 
 
 @pytest.mark.parametrize("written", ["甲、乙，丙", "[甲, 乙, 丙]", "甲, 乙, 丙", "\n  - 甲\n  - 乙\n  - 丙"])

