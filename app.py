@@ -151,7 +151,11 @@ class Installation:
     @property
     def versions(self) -> Mapping[str, str]:
         """What answers, by name and hash: embedder, models, rules, prompts."""
-        return {"embedder": self.embedder.name, "policy": f"{self.screen.policy.id}@{self.screen.policy.version}:{self.screen.policy.hash[:16]}", **_file_hashes()}
+        return {
+            "embedder": self.embedder.name,
+            "policy": f"{self.screen.policy.id}@{self.screen.policy.version}:{self.screen.policy.hash[:16]}",
+            **_file_hashes(),
+        }
 
 
 def _file_hashes() -> dict[str, str]:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 
 from knowledge.records.database import Database
@@ -51,21 +52,34 @@ def write(file: Path, database: Database, heads: Path, keys: Path) -> int:
 
 
 def read(file: Path, folder: Path, heads: Path) -> None:
-    """Unpack a backup into `folder`, which must hold no database yet. Raises BadArchive."""
+    """Unpack a backup into `folder`, which must hold no database yet; whole or not at all. Raises BadArchive."""
     if (folder / DATABASE).exists() or heads.exists():
         raise BadArchive(f"{folder} 里已有数据；请换一个空文件夹（--data DIR）")
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
     try:
-        with tarfile.open(file, "r:gz") as archive:
-            names = set(archive.getnames())
-            if not {DATABASE, HEADS} <= names:
-                raise BadArchive(f"{file} 不是备份文件")
-            folder.mkdir(parents=True, exist_ok=True)
-            archive.extractall(folder, filter="data")
-    except (OSError, tarfile.TarError) as error:
+        with tempfile.TemporaryDirectory(dir=existing, prefix=".restore-") as unpacked:
+            _unpack(file, Path(unpacked))
+            _put(Path(unpacked), folder, heads)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise BadArchive(f"{file} 无法读取：{error}") from None
-    if heads != folder / HEADS:
-        heads.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / HEADS, heads)  # heads may be kept on another disk
+
+
+def _unpack(file: Path, into: Path) -> None:
+    with tarfile.open(file, "r:gz") as archive:
+        names = archive.getnames()
+        if not {DATABASE, HEADS} <= set(names) or {name.split("/")[0] for name in names} - {DATABASE, HEADS, KEYS}:
+            raise BadArchive(f"{file} 不是备份文件")
+        archive.extractall(into, filter="data")
+
+
+def _put(unpacked: Path, folder: Path, heads: Path) -> None:
+    """Move the parts to their places, the database last: until it is there, nothing was restored."""
+    folder.mkdir(parents=True, exist_ok=True)
+    heads.parent.mkdir(parents=True, exist_ok=True)
+    if (unpacked / KEYS).exists():
+        shutil.copytree(unpacked / KEYS, folder / KEYS, dirs_exist_ok=True)
+    shutil.move(unpacked / HEADS, heads)  # heads may be kept on another disk
+    (unpacked / DATABASE).replace(folder / DATABASE)
 
 
 def _heads_until(heads: Path, count: int) -> bytes:
@@ -80,4 +94,3 @@ def _heads_until(heads: Path, count: int) -> bytes:
         except (ValueError, KeyError):
             kept.append(line)
     return b"".join(kept)
-

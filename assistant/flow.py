@@ -130,9 +130,7 @@ def answer(asked: Asked, parts: Parts, facts: Mapping[str, Any], *, live: bool) 
         proposal, withheld = failed(asked, parts, facts, error), ()
         found = (*found, _check_failed(error))
     reply = compose_reply(proposal, asked, turn, conversation, (*found, *withheld), watch)
-    parts.log.append(
-        conversation, "turn", record.turn(asked, reply, proposal, parts.versions, watch), turn=turn
-    )
+    parts.log.append(conversation, "turn", record.turn(asked, reply, proposal, parts.versions, watch), turn=turn)
     return reply
 
 

@@ -115,7 +115,8 @@ class Log:
             heads = list(self._read_heads(broken))
             newest = int(connection.execute(select(func.max(log_turns.c.number))).scalar() or 0)
         with self._database.reading() as connection:
-            running, count, last = START, 0, {}
+            running, count = START, 0
+            last: dict[str, tuple[int, str]] = {}
             expected = iter(heads)
             head = next(expected, None)
             rows = select(log_turns).where(log_turns.c.number <= newest).order_by(log_turns.c.number)
@@ -166,7 +167,8 @@ class Log:
         running, last = self._last_head()
         if last >= number:
             running = self._rewind(number)
-        head = {"number": number, "digest": _digest(running, digest), "at": datetime.now(SHANGHAI).isoformat()}
+        at = datetime.now(SHANGHAI).isoformat()
+        head: dict[str, Any] = {"number": number, "digest": _digest(running, digest), "at": at}
         self._append_head(head, durable=True)
         return head
 
@@ -254,7 +256,7 @@ def _check_row(row: Row[Any], count: int, last: Mapping[str, tuple[int, str]]) -
     where = f"turn {row.id}"
     sequence, previous = last.get(row.conversation, (0, START))
     broken = []
-    if row_hash(row._mapping) != row.hash:
+    if row_hash(dict(row._mapping)) != row.hash:
         broken.append(Break(where, "its content does not match its hash"))
     if row.number != count:
         broken.append(Break(where, f"numbered {row.number} where {count} was due: rows are missing"))
@@ -264,9 +266,7 @@ def _check_row(row: Row[Any], count: int, last: Mapping[str, tuple[int, str]]) -
 
 
 def _entry(row: Row[Any]) -> Entry:
-    return Entry(
-        row.number, row.id, row.conversation, row.sequence, row.event, row.recorded_at, json.loads(row.body)
-    )
+    return Entry(row.number, row.id, row.conversation, row.sequence, row.event, row.recorded_at, json.loads(row.body))
 
 
 def _last_line(path: Path) -> bytes | None:
@@ -302,4 +302,3 @@ def _key(path: Path) -> Ed25519PrivateKey:
         finally:
             temporary.unlink()
     return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text()))
-

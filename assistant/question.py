@@ -14,18 +14,23 @@ from assistant.turn import Message
 from knowledge.retrieval.words import Words, plain
 
 LEAD = re.compile(
-    r"^(?:那么|那|还有|另外|顺便|再问一?下?|再请问|请问|如果是?|要是|换成|换做|咁|噉|and|what about|how about|then)[，,、 ]*"
+    r"^(?:那么|那|还有|另外|顺便|再问一?下?|再请问|请问|如果是?|要是|换成|换做|咁|噉|"
+    r"and|what about|how about|then)[，,、 ]*"
 )
 TAIL = re.compile(r"(?:呢|咧|呐|又如何|怎么样|怎么说|又是多少|也一样吗|也是吗|一样吗)?[？?。.!！~ ]*$")
 ASK_TAIL = re.compile(r"(?:呢|咧|呐)[？?。.!！~ ]*$")
 CORRECTION = re.compile(
-    r"^(?:不是|不对|错了|我不是问这个|搞错了|说错了|唔係|唔系|不不)[，,。.、 ]*(?:我(?:是说|说的是|问的是|想问的是|指的是|的意思是)|是)?[，,、 ]*"
+    r"^(?:不是|不对|错了|我不是问这个|搞错了|说错了|唔係|唔系|不不)[，,。.、 ]*"
+    r"(?:我(?:是说|说的是|问的是|想问的是|指的是|的意思是)|是)?[，,、 ]*"
     r"|^我(?:说的是|问的是|想问的是|指的是)[，,、 ]*"
 )
 POINTER = re.compile(
-    r"这个|那个|这只|那只|这款|那款|这支|它|该产品|该基金|该业务|这类|那类|这种|那种|上面|刚才|刚刚|前面|此|其中|这样|两者|后者|前者|呢个|嗰个|佢|\bit\b|\bthat\b|\bthis\b"
+    r"这个|那个|这只|那只|这款|那款|这支|它|该产品|该基金|该业务|这类|那类|这种|那种|上面|刚才|刚刚|前面|此|其中|"
+    r"这样|两者|后者|前者|呢个|嗰个|佢|\bit\b|\bthat\b|\bthis\b"
 )
-SPLIT = re.compile(r"[？?；;。!！\n]+|[，,、 ]*(?:另外|还有就是|还有|顺便问一?下?|顺便|同时|以及|并且|再问一?下?|还想问一?下?|然后)[，,、 ]*")
+SPLIT = re.compile(
+    r"[？?；;。!！\n]+|[，,、 ]*(?:另外|还有就是|还有|顺便问一?下?|顺便|同时|以及|并且|再问一?下?|还想问一?下?|然后)[，,、 ]*"
+)
 SHARE_CLASS = re.compile(r"[a-z]\s*(?:类|类份额|份额|款)?")
 HISTORY_READ = 6
 SHORT = 3
@@ -88,7 +93,9 @@ def _rewrites(text: str, before: str, words: Words) -> tuple[str, ...]:
     core = TAIL.sub("", LEAD.sub("", CORRECTION.sub("", folded))).strip() or folded
     core = POINTER.sub(" ", core).strip() or core
     has_topic = any(not unit.terms & words.attributes for unit in words.units(core))
-    asks = any(unit.terms & words.attributes for unit in words.units(core)) or bool(re.search(r"多|几|怎|吗|什么|啥", core))
+    asks = any(unit.terms & words.attributes for unit in words.units(core)) or bool(
+        re.search(r"多|几|怎|吗|什么|啥", core)
+    )
     about = subject(before, words)
     if not has_topic:
         return (f"{about} {core}",)

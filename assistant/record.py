@@ -62,7 +62,8 @@ def found(results: Sequence[Found]) -> dict[str, Any]:
 
 def reply_json(reply: Reply) -> dict[str, Any]:
     """A reply as JSON, from which `reply_from` makes it again."""
-    return plain(asdict(reply))
+    values: dict[str, Any] = plain(asdict(reply))
+    return values
 
 
 def reply_from(values: Mapping[str, Any]) -> Reply:

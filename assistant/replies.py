@@ -1,4 +1,7 @@
-"""Fixed texts: approved documents with a slot, filled with facts of the firm. A sentence whose fact is unknown is left out."""
+"""Fixed texts: approved documents with a slot, filled with facts of the firm.
+
+A sentence whose fact is unknown is left out.
+"""
 
 from __future__ import annotations
 

@@ -35,12 +35,10 @@ def measure(work: Path, passages: int, turns: int) -> dict[str, dict[str, Any]]:
         assistant.answer(Asked(case.question, "bench", today, new_id()))
     spent: dict[str, list[float]] = {}
     for case in asked:
-        reply = assistant.answer(
-            Asked(case.question, "bench", today, new_id(), customer=customer_from(case.customer))
-        )
+        reply = assistant.answer(Asked(case.question, "bench", today, new_id(), customer=customer_from(case.customer)))
         for stage, ms in reply.ms.items():
             spent.setdefault(stage, []).append(ms)
-    figures = {f"turn:{stage}" if stage != "total" else "turn": percentiles(ms) for stage, ms in spent.items()}
+    figures: dict[str, dict[str, Any]] = {f"turn:{stage}" if stage != "total" else "turn": percentiles(ms) for stage, ms in spent.items()}
     figures["route"] = percentiles(_timed(lambda case: installation.router.route(case.question), asked))
     figures["log_append"] = percentiles(
         _timed(lambda case: installation.log.append("bench", "bench", {"text": case.question}), asked[:200])
@@ -131,4 +129,3 @@ def _timed(call: Any, cases: Sequence[Any]) -> list[float]:
 
 def _today() -> date:
     return datetime.now(SHANGHAI).date()
-

@@ -33,6 +33,7 @@ BITS = 17
 ANY = "any"
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _LEAST_CHARACTERS = 6
+_LEAST_CODE = 0.06  # a sentence of no likely code at all is none, whatever ANY says
 
 
 def _bucket(feature: str) -> int:
@@ -126,7 +127,7 @@ class Meaning:
             codes = [c for c in self.codes if c != ANY]
             over = [c for c in codes if told[c] >= limits[c]]
             if not over and told[ANY] >= limits[ANY]:
-                over = [max(codes, key=lambda c: told[c])]
+                over = [c for c in [max(codes, key=lambda c: told[c])] if told[c] >= _LEAST_CODE]
             if over and not policy.excused(scan, place, ("statute",)):
                 found += [(cast(Code, c), place, max(told[c], told[ANY])) for c in over]
         return found

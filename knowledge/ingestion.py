@@ -61,7 +61,7 @@ def _ingest_one(path: Path, materials: Materials, by: str, seen: dict[tuple[str,
     identity = (source.meta.id, source.meta.version)
     if identity in seen:
         raise Unreadable(
-            f"文档 {identity[0]} 版本 {identity[1]} 已由 {seen[identity].name} 提供；请为其中一份改用不同的 id 或 version"
+            f"文档 {identity[0]} 版本 {identity[1]} 已由 {seen[identity].name} 提供；请为其中一份改用别的 id 或 version"
         )
     seen[identity] = path
     digest = digest_of(source)

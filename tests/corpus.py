@@ -139,6 +139,9 @@ TABLES = {
 }
 
 
+DOCUMENTS = 15  # files that are documents, sidecars aside
+
+
 def front(**fields: Any) -> str:
     """YAML front matter: the approved defaults with `fields` over them; None leaves a field out."""
     values = {name: value for name, value in (APPROVED | fields).items() if value is not None}

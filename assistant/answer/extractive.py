@@ -18,11 +18,15 @@ from knowledge.retrieval.tiers import fit
 from knowledge.retrieval.words import Words, bigrams, overlap, plain
 
 SENTENCE = re.compile(r"[^。！？!?；;\n]*[。！？!?；;\n]+|[^。！？!?；;\n]+$")
-GENERIC = re.compile(r"^(?:项目|事项|要素|内容|名称|类别|种类|序号|编号|栏目|要点|指标|条目|说明|分类|类型|品种|业务|业务类型|业务名称|no\.?|item)$")
+GENERIC = re.compile(
+    r"^(?:项目|事项|要素|内容|名称|类别|种类|序号|编号|栏目|要点|指标|条目|说明|分类|类型|品种|业务|业务类型|业务名称|no\.?|item)$"
+)
 SUBJECTLESS = re.compile(r"^(?:其|该|此|上述|前述|这|它|但|不过|同时|此外|另外|如|若|其中|因此)")
 NUMERIC = re.compile(r"[0-9０-９<>＜＞≤≥]")
 BARE_NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
-UNIT_IN_NAME = re.compile(r"[（(]\s*(?:单位[:：]?\s*)?(%|‰|元/[^（）()]{1,4}|(?:万|亿)?元|[天日年月股份手张次笔]|个月|交易日|工作日)\s*[）)]$")
+UNIT_IN_NAME = re.compile(
+    r"[（(]\s*(?:单位[:：]?\s*)?(%|‰|元/[^（）()]{1,4}|(?:万|亿)?元|[天日年月股份手张次笔]|个月|交易日|工作日)\s*[）)]$"
+)
 EMPTY = frozenset({"-", "—", "——", "/", "－", "--"})
 NAMED_SHARE = EVIDENCE.index("named_share")
 LOOKED_AT = 10
@@ -93,7 +97,9 @@ def _blocks(found: Found, materials: Materials, words: Words) -> list[Block]:
         if blocks and size + len(block.said) > BODY_LIMIT:
             break
         if index == 0 and shared and plain(shared) not in plain(block.said):
-            block = Block(f"{shared}\n{block.said}" if len(chosen) > 1 else f"{shared} {block.said}", block.passage, block.quote)
+            block = Block(
+                f"{shared}\n{block.said}" if len(chosen) > 1 else f"{shared} {block.said}", block.passage, block.quote
+            )
         blocks.append(block)
         size += len(block.said)
     return blocks
@@ -113,7 +119,9 @@ def _chosen(found: Found, materials: Materials, words: Words) -> list[Passage]:
         close = hit.probability >= max(FLOOR, SUPPORT * first.probability) and _belongs(hit, first)
         other = hit.probability >= OTHER_FLOOR and _other_named(hit, chosen, found.hits)
         rest = hit.probability >= REST_FLOOR and hit.passage.document == first.passage.document
-        if (close or other or (rest and _adds(hit.passage, chosen, query, words))) and not _repeats(hit.passage, chosen):
+        if (close or other or (rest and _adds(hit.passage, chosen, query, words))) and not _repeats(
+            hit.passage, chosen
+        ):
             chosen.append(hit.passage)
             extra += 1
     return chosen
@@ -166,7 +174,11 @@ def _rows(first: Hit, query: Query, materials: Materials, words: Words) -> list[
     if all(row.id != first.passage.id for row in kept):
         kept = [first.passage]
     covered = {text for row in kept for text in asked[row.id]}
-    kept += [row for row in table if row not in kept and asked[row.id].keys() - covered and sum(asked[row.id].values()) >= ROW_NAMED]
+    kept += [
+        row
+        for row in table
+        if row not in kept and asked[row.id].keys() - covered and sum(asked[row.id].values()) >= ROW_NAMED
+    ]
     return sorted(kept, key=lambda row: row.position)[:ROWS_LIMIT]
 
 
@@ -212,7 +224,11 @@ def _say_row(passage: Passage, *, alone: bool) -> str:
     if len(pairs) == 1:
         said = f"{pairs[0][0]}：{pairs[0][1]}" if pairs[0][0] else pairs[0][1]
     else:
-        lead = _say_cell(*pairs[0]) if NUMERIC.match(pairs[0][1]) and not GENERIC.match(plain(pairs[0][0])) else pairs[0][1]
+        lead = (
+            _say_cell(*pairs[0])
+            if NUMERIC.match(pairs[0][1]) and not GENERIC.match(plain(pairs[0][0]))
+            else pairs[0][1]
+        )
         said = f"{lead}：" + "；".join(_say_cell(name, cell) for name, cell in pairs[1:])
     return said if alone else f"- {said}"
 
@@ -228,7 +244,8 @@ def _say_cell(name: str, cell: str) -> str:
 
 
 def _sentences(text: str) -> list[str]:
-    return [match[0] for match in SENTENCE.finditer(text) if match[0].strip()]
+    """The sentences of a text; joined they are the text again, so that a run of them is verbatim."""
+    return [match[0] for match in SENTENCE.finditer(text)]
 
 
 def _score(sentence: str, query: Query, words: Words) -> float:

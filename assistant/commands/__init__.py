@@ -26,7 +26,7 @@ def main(arguments: Sequence[str], installation: type[Any]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = import_module(f"assistant.commands.{name.replace('-', '_')}")
-        module.add(commands.add_parser(name, help=module.__doc__.splitlines()[0], description=module.__doc__))
+        module.add(commands.add_parser(name, help=str(module.__doc__).splitlines()[0], description=module.__doc__))
     options = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")

@@ -33,5 +33,7 @@ def load_facts(file: Path, installation: Any) -> None:
         raise UsageError(f"cannot read {file}: {error}") from None
     if not isinstance(values, dict) or OWN & values.keys():
         raise UsageError(f"{file} must be a mapping of facts; {', '.join(sorted(OWN))} are set by the program")
-    installation.materials.set_facts({str(name): json.loads(json.dumps(value, default=str)) for name, value in values.items()})
+    installation.materials.set_facts(
+        {str(name): json.loads(json.dumps(value, default=str)) for name, value in values.items()}
+    )
     installation.log.append("materials", "firm", {"facts": sorted(str(name) for name in values)})

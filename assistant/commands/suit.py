@@ -38,9 +38,9 @@ def _product(row: Row, installation: Any) -> Product:
     if isinstance(given, Mapping):
         return product_from(given)
     if isinstance(given, str):
-        for product in installation.library.known_products():
-            if product.code == given:
-                return product
+        known: dict[str, Product] = {product.code: product for product in installation.library.known_products()}
+        if given in known:
+            return known[given]
         raise BadInput(f"no product with code {given} in the records")
     raise BadInput("product must be an object or the code of a recorded product")
 

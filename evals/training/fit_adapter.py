@@ -1,4 +1,4 @@
-"""Fit the query adapter: questions are drawn to the passages that answer them and away from the rest of their corpus."""
+"""Fit the query adapter: questions are drawn to the passages that answer them, away from the rest of their corpus."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ TRAINED_LAYERS = 4
 HEAD_UNITS = 96
 WORD_SIZE = 64
 GROUPS_A_STEP = 12
-SHOWN = 5
+SHOWN = 4
 KEPT = 5
 RIGHT_SHOWN = 2
 RATE = 2e-4
@@ -38,7 +38,7 @@ HEAD_RATE = 1e-3
 WEIGHT_DECAY = 0.01
 LIST_SHARE = 0.7
 BFLOAT = True
-EPOCHS = 4
+EPOCHS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +366,9 @@ class Training:
 
     def scores(self, chosen: Sequence[int]) -> list[np.ndarray]:
         """Logits of all pairs of these groups."""
-        numbers = sorted((j for i in chosen for j in range(*self.starts[i : i + 2])), key=lambda j: len(self.seen.pairs[j].ids))
+        numbers = sorted(
+            (j for i in chosen for j in range(*self.starts[i : i + 2])), key=lambda j: len(self.seen.pairs[j].ids)
+        )
         found: dict[int, float] = {}
         with self.torch.no_grad():
             for start in range(0, len(numbers), 64):
@@ -408,7 +410,6 @@ def train(file: Path, epochs: int, out: Path, threads: int) -> None:
     develop = [groups[i] for i in training.develop]
     print(len(training.train), "questions to train on; development by cosine:", flush=True)
     print("  ", figures(develop, [np.array(group.cosines) for group in develop]), flush=True)
-    print("  untrained", figures(develop, training.scores(training.develop)), flush=True)
     for number in range(1, epochs + 1):
         loss = training.epoch()
         print(f"epoch {number}: loss {loss:.4f}", figures(develop, training.scores(training.develop)), flush=True)

@@ -25,8 +25,8 @@ from evals.cases import Case, answer_cases, met
 from evals.training.fit_adapter import Drawn, fit
 from evals.workbench import installation
 from knowledge.library import head_text
-from knowledge.retrieval import answerable, features
 from knowledge.records.materials import embedded_text, text_hash
+from knowledge.retrieval import answerable, features
 from knowledge.retrieval.adapter import Adapter, save_adapter
 from knowledge.retrieval.query import Query
 from knowledge.retrieval.search import HERE as MODELS
@@ -235,7 +235,9 @@ def main() -> None:
     rows, labels = np.stack([row for row, _ in pairs]), np.array([y for _, y in pairs])
     out = np.zeros(len(samples))
     for fold in range(FOLDS):
-        out[folds == fold] = fit_judge(rows[folds != fold], labels[folds != fold]).predict_proba(rows[folds == fold])[:, 1]
+        out[folds == fold] = fit_judge(rows[folds != fold], labels[folds != fold]).predict_proba(rows[folds == fold])[
+            :, 1
+        ]
     wanted = np.array([sample.case.answerable for sample in samples])
     print("answerable: AUC", round(float(roc_auc_score(wanted, out)), 4), "of the question;", end=" ")
     print(round(float(roc_auc_score(labels, out)), 4), "of the result")

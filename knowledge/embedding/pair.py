@@ -97,7 +97,7 @@ def encode(tokens: Tokens, vocabulary: e5_weights.Vocabulary, question: str, tex
 
 
 def inputs(batch: Sequence[Encoded], weights: e5_weights.Weights) -> dict[str, NDArray[np.generic]]:
-    """The graph's inputs: `x` (n, length, hidden), `lengths` (n,), and the parts' shares `asked`, `told` (n, 1, length)."""
+    """The graph's inputs: `x` (n, length, hidden), `lengths` (n,), the parts' shares `asked`, `told` (n, 1, length)."""
     lengths = np.array([len(pair.ids) for pair in batch], dtype=np.int32)
     longest = int(lengths.max())
     ids = np.zeros((len(batch), longest), dtype=np.int64)

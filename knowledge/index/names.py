@@ -1,7 +1,7 @@
 """Which documents a question names: titles, product names, aliases and codes, matched by pieces.
 
-Customers shorten names (稳进一年, 300增强, 那个QDII). Each piece (character pair, Latin word or number) weighs by how few
-documents carry it, so that a rare piece finds its document and a common one finds nothing.
+Customers shorten names (稳进一年, 300增强, 那个QDII). Each piece (character pair, Latin word or number) weighs by how
+few documents carry it, so that a rare piece finds its document and a common one finds nothing.
 """
 
 from __future__ import annotations

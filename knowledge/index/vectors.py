@@ -32,7 +32,9 @@ class Vectors:
         else:
             self._client = chromadb.EphemeralClient(settings=settings)
 
-    def sync(self, name: str, wanted: Sequence[int], fetch: Callable[[Sequence[int]], Mapping[int, np.ndarray]]) -> None:
+    def sync(
+        self, name: str, wanted: Sequence[int], fetch: Callable[[Sequence[int]], Mapping[int, np.ndarray]]
+    ) -> None:
         """Make collection `name` hold exactly the passages `wanted` (keys)."""
         collection = self._collection(name)
         present = {int(found) for found in collection.get(include=[])["ids"]}

@@ -192,7 +192,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else text[:40] + "…"
 
 
-class _Refused(Exception):  # noqa: N818
+class _Refused(Exception):
     """Something YAML allows and metadata does not."""
 
 

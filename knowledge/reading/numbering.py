@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from knowledge.reading import markers
-from knowledge.reading.source import Heading
+from knowledge.reading.source import Faq, Heading, Pairs, TableBlock
 
 RunKind = Literal["list", "sections", "faq", "article"]
 # how far apart in characters two numbered lines may stand and still be items of one list
@@ -130,6 +130,8 @@ def _kind(
     titles = sum(markers.short_title(head, 30) for head in heads)
     below = [sum(len(getattr(one, "text", "") or "x" * 60) for one in body) for body in bodies]
     if style in ("chapter", "section"):
+        return "sections"
+    if any(isinstance(one, (TableBlock, Pairs, Faq)) for body in bodies for one in body):
         return "sections"
     if style in ("circled", "alpha", "step", "numq"):
         return "sections" if bold and filled == len(heads) and min(below) > 60 else "list"

@@ -36,7 +36,7 @@ class Glyph:
     bold: bool
 
 
-class TooMuch(Exception):  # noqa: N818
+class TooMuch(Exception):
     """The page holds more than any sane page."""
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from assistant.turn import Audience, Kind, Product, Status
 
 
-class Unreadable(Exception):  # noqa: N818 - says what is wrong with the file
+class Unreadable(Exception):
     """The file cannot be used as material. `reason` is Chinese, says what is wrong and what to do."""
 
     def __init__(self, reason: str) -> None:

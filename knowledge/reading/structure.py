@@ -177,7 +177,9 @@ def _run_blocks(elements: Sequence[Element], run: Run, depth: int) -> tuple[list
         elif run.kind == "article":
             found += _article(head, blocks)
         else:
-            found += [Heading(6, head, run.style), *blocks]
+            title = bool(blocks) and len(head) <= 40 and not markers.closed(head) and not markers.fact(head)
+            found += [Heading(6, head, run.style)] if title else [Heading(6, "", run.style), Paragraph(head)]
+            found += blocks
     return found, run.end
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from knowledge.reading.factsheet import Rows, form
 from knowledge.reading.grid import Cell, Grid, distinct, one_line, trimmed
 from knowledge.reading.labels import is_label, is_note, is_number, is_value, marked, named, unit_of
-from knowledge.reading.source import Block, Faq, Pairs, Paragraph, TableBlock
+from knowledge.reading.source import Block, Faq, Heading, Pairs, Paragraph, TableBlock
 
 MAX_HEADER_ROWS = 4
 MAX_FILLED = 20
@@ -263,7 +263,7 @@ def _under(head: Rows, body: Rows, caption: str, unit: str) -> list[Block]:
         return [Paragraph(" ".join(c for c in columns if c))]
     asked = _asked(columns, rows)
     if asked:
-        return asked
+        return [Heading(6, caption, "caption"), *asked] if caption else asked
     if len(columns) == 2 and named("generic_key", columns[0]) and named("generic_value", columns[1]):
         pairs = tuple((k.rstrip("：: "), v) for k, v in rows if k or v)
         return [Pairs(pairs, caption)]
@@ -286,7 +286,7 @@ def _headless(rows: Rows, caption: str) -> list[Block]:
     texts = [_once(tuple(one_line(c.text) for c in row), row) for row in rows]
     asked = _asked([""] * len(rows[0]), texts)
     if asked:
-        return asked
+        return [Heading(6, caption, "caption"), *asked] if caption else asked
     if len(rows[0]) == 2 and all(is_label(k, 30) and v for k, v in texts):
         return [Pairs(tuple((k.rstrip("：: "), v) for k, v in texts), caption)]
     return [TableBlock(("",) * len(rows[0]), tuple(texts), caption)]

@@ -79,7 +79,9 @@ class Materials:
             if current is not None:
                 connection.execute(update(revisions).where(revisions.c.id == current.id).values(superseded_at=now))
             row = _revision_values(meta) | {"hash": digest, "file": file, "recorded_at": now, "recorded_by": by}
-            key = connection.execute(insert(revisions).values(**row)).inserted_primary_key[0]
+            made = connection.execute(insert(revisions).values(**row)).inserted_primary_key
+            assert made is not None
+            key = int(made[0])
             if cut:
                 connection.execute(insert(passages), [_passage_values(key, passage) for passage in cut])
             _bump(connection)
@@ -226,7 +228,7 @@ def _rank(revision: Revision) -> tuple[date, int]:
     return revision.effective_from or date.min, revision.id
 
 
-def _current(connection: Connection, document: str, version: str) -> Row[Any] | None:
+def _current(connection: Connection, document: str, version: str) -> Any:
     query = select(revisions.c.id, revisions.c.hash).where(
         revisions.c.document == document, revisions.c.version == version, revisions.c.superseded_at.is_(None)
     )

@@ -37,5 +37,5 @@ def load_adapter(path: Path, embedder: str) -> Adapter | None:
 
 def save_adapter(adapter: Adapter, path: Path) -> None:
     """Write an adapter in half precision."""
-    half = {"matrix": adapter.matrix.astype(np.float16), "shift": adapter.shift.astype(np.float16)}
-    np.savez_compressed(path, embedder=np.array(adapter.embedder), **half)
+    matrix, shift = adapter.matrix.astype(np.float16), adapter.shift.astype(np.float16)
+    np.savez_compressed(path, embedder=np.array(adapter.embedder), matrix=matrix, shift=shift)

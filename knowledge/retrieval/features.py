@@ -13,7 +13,7 @@ from knowledge.library import head_text
 from knowledge.records.materials import body_text, embedded_text, text_hash
 from knowledge.retrieval.query import ASKS, Query, gives
 from knowledge.retrieval.tiers import fit
-from knowledge.retrieval.words import Words, bigrams, overlap, plain, syllables
+from knowledge.retrieval.words import Unit, Words, bigrams, overlap, plain, syllables
 
 NAMES = (
     "cosine", "cosine_gap", "cosine_rank", "bm25", "bm25_share", "bm25_rank",
@@ -96,7 +96,9 @@ def matrix(
     bm25 = np.array([evidence.bm25.get(key, 0.0) for key in keys])
     titles = np.array([_covered(query, seen[key].title) for key in keys])
     named = np.array([_named(evidence, passages[key].document) for key in keys])
-    rows = np.array([_row(query, passages[key], seen[key], documents[passages[key].document], rewritten) for key in keys])
+    rows = np.array(
+        [_row(query, passages[key], seen[key], documents[passages[key].document], rewritten) for key in keys]
+    )
     total = sum(query.weights) or 1.0
     within = list(places.values())
     columns = [
@@ -190,11 +192,11 @@ def _covered(query: Query, terms: frozenset[str] | set[str]) -> float:
     return _share(list(zip(query.units, query.weights, strict=True)), terms)
 
 
-def _share(units: Sequence[tuple[object, float]], terms: frozenset[str] | set[str]) -> float:
+def _share(units: Sequence[tuple[Unit, float]], terms: frozenset[str] | set[str]) -> float:
     total = sum(w for _, w in units)
     if not total:
         return 0.0
-    return sum(w for unit, w in units if unit.terms & terms) / total  # type: ignore[attr-defined]
+    return sum(w for unit, w in units if unit.terms & terms) / total
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

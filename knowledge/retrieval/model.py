@@ -47,7 +47,7 @@ def load_trees(path: Path, names: tuple[str, ...]) -> Trees:
     width = max(len(tree["feature"]) for tree in data["trees"])
 
     def packed(field: str, kind: type) -> np.ndarray:
-        out = np.zeros((len(data["trees"]), width), dtype=kind)
+        out: np.ndarray = np.zeros((len(data["trees"]), width), dtype=kind)
         for row, tree in enumerate(data["trees"]):
             out[row, : len(tree[field])] = tree[field]
         return out

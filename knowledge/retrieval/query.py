@@ -1,4 +1,4 @@
-"""A question made ready for search: its units with weights, its sounds, its quantities, and what kind of fact it asks."""
+"""A question made ready for search: its units with weights, its sounds, its quantities, and what it asks for."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from knowledge.retrieval.tiers import Quantity, quantities
 from knowledge.retrieval.words import Unit, Words, bigrams, plain, syllables
 
 ASKS: dict[str, re.Pattern[str]] = {
-    "money": re.compile(r"多少钱|多少资金|几多钱|费|佣金|税|起购|起投|门槛|额|价|贵|便宜|扣|成本|最低买|最少买|资产要求"),
+    "money": re.compile(
+        r"多少钱|多少资金|几多钱|费|佣金|税|起购|起投|门槛|额|价|贵|便宜|扣|成本|最低买|最少买|资产要求"
+    ),
     "rate": re.compile(r"率|百分之|几个点|比例|多少税|费|佣金|利息|收益|千分之|万分之|折"),
-    "time": re.compile(r"多久|多长|几天|几时|什么时候|何时|几点|时间|到账|期限|到期|有效期|日期|哪天|周末|when|how long|多快|期"),
+    "time": re.compile(
+        r"多久|多长|几天|几时|什么时候|何时|几点|时间|到账|期限|到期|有效期|日期|哪天|周末|when|how long|多快|期"
+    ),
     "count": re.compile(r"几个|几次|多少股|几手|一手|多少只|多少份|数量|几家|几张|几年|几个月|岁"),
     "how": re.compile(r"怎么|如何|怎样|咋|步骤|流程|操作|在哪|哪里|哪儿|入口|点哪|how"),
     "what": re.compile(r"什么是|是什么|啥是|是啥|什么意思|区别|指的是|定义|what"),
@@ -26,7 +30,9 @@ ASKS: dict[str, re.Pattern[str]] = {
 GIVES: dict[str, re.Pattern[str]] = {
     "money": re.compile(r"\d[\d,.]*\s*(?:万|亿)?\s*元|港元|美元|免费|不收|免收|收取"),
     "rate": re.compile(r"\d[\d.]*\s*[%‰]|(?:百|千|万)分之|折"),
-    "time": re.compile(r"\d+\s*(?:个)?(?:工作日|交易日|自然日|日|天|月|年|小时|分钟|周)|t\+\d|\d{1,2}:\d{2}|次日|当日|实时|永久|长期"),
+    "time": re.compile(
+        r"\d+\s*(?:个)?(?:工作日|交易日|自然日|日|天|月|年|小时|分钟|周)|t\+\d|\d{1,2}:\d{2}|次日|当日|实时|永久|长期"
+    ),
     "count": re.compile(r"\d+\s*(?:个|次|股|手|只|份|家|张|年|岁)|一次|两次"),
     "how": re.compile(r"点击|进入|选择|登录|提交|步骤|打开|携带|办理|「|→|>|路径"),
     "what": re.compile(r"是指|指的是|是一种|是由|称为|即|区别|不同"),

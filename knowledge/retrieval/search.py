@@ -169,4 +169,3 @@ def _passages_named(named: Mapping[str, Named], view: View) -> set[int]:
 def _fused(probabilities: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Mean of the learned probability and the cross-encoder's, whose scores are logits."""
     return np.asarray((probabilities + 1 / (1 + np.exp(-scores))) / 2, dtype=np.float32)
-

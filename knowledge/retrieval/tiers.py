@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from knowledge.retrieval.words import plain
@@ -29,6 +30,9 @@ CALENDAR = re.compile(r"(?:19|20)\d\d年(?:\d{1,2}月)?(?:\d{1,2}[日号])?|\d{1
 DAYS = {"天": 1, "日": 1, "周": 7, "星期": 7, "月": 30, "年": 365}
 BELOW = r"(?:以下|以内|之内|不足|不满|未满|少于|小于|低于|内)"
 ABOVE = r"(?:以上|及以上|起|满|超过|大于|高于|不少于|不低于|至少|多于)"
+BELOW_AFTER, BELOW_BEFORE = re.compile(rf"(?:不?含)?{BELOW}"), re.compile(rf"{BELOW}$")
+ABOVE_AFTER, ABOVE_BEFORE = re.compile(rf"(?:不?含)?{ABOVE}"), re.compile(rf"{ABOVE}$")
+JOINS = re.compile(r"(?:不?含)?(?:-|~|—|–|至|到|以上)?(?:不?含)?[,、;至到~-]*(?:不足|不满|小于)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def tiers(text: str) -> tuple[Tier, ...]:
 
 
 def fit(asked: tuple[Quantity, ...], text: str) -> int:
-    """1 when a tier of the text holds a quantity asked about, -1 when its tiers of that dimension exclude it, else 0."""
+    """1 when a tier of the text holds a quantity asked about, -1 when its tiers exclude it, else 0."""
     offered = tiers(text)
     verdict = 0
     for quantity in asked:
@@ -138,7 +142,9 @@ def _days(value: float, unit: str, half: bool) -> float:
 def _chained(text: str) -> list[Tier]:
     """「100万≤M<500万」 and 「M≥500万」."""
     found = []
-    pattern = re.compile(r"([^<>≤≥＜＞=]{0,14})(<=|>=|[<>≤≥])([^<>≤≥=;,。]{1,14})(?:(<=|>=|[<>≤≥])([^<>≤≥=;,。]{1,14}))?")
+    pattern = re.compile(
+        r"([^<>≤≥＜＞=]{0,14})(<=|>=|[<>≤≥])([^<>≤≥=;,。]{1,14})(?:(<=|>=|[<>≤≥])([^<>≤≥=;,。]{1,14}))?"
+    )
     for left, first, middle, second, right in pattern.findall(text):
         low_side, mid_side, high_side = quantities(left), quantities(middle), quantities(right)
         if second and low_side and high_side:
@@ -168,22 +174,23 @@ def _worded(text: str) -> list[Tier]:
     found: list[Tier] = []
     bounds = quantities(text)
     used: set[int] = set()
-    for index, bound in enumerate(bounds[:-1]):
-        following = bounds[index + 1]
+    for index, (bound, following) in enumerate(pairwise(bounds)):
         between = text[bound.end : following.start]
-        if index not in used and re.fullmatch(r"(?:不?含)?(?:-|~|—|–|至|到|以上)?(?:不?含)?[,、;至到~-]*(?:不足|不满|小于)?", between) and between:
-            if following.dimension == bound.dimension and following.value > bound.value:
-                tail = text[following.end : following.end + 6]
-                found.append(Tier(bound.dimension, bound.value, following.value, "不含" not in between, "不含" not in tail and "含" in tail))
-                used |= {index, index + 1}
+        rising = following.dimension == bound.dimension and following.value > bound.value
+        if index not in used and between and rising and JOINS.fullmatch(between):
+            tail = text[following.end : following.end + 6]
+            closed = "不含" not in tail and "含" in tail
+            found.append(Tier(bound.dimension, bound.value, following.value, "不含" not in between, closed))
+            used |= {index, index + 1}
     for index, bound in enumerate(bounds):
+        before, after = text[max(0, bound.start - 4) : bound.start], text[bound.end : bound.end + 6]
         if index in used:
             continue
-        before, after = text[max(0, bound.start - 4) : bound.start], text[bound.end : bound.end + 6]
-        if re.match(rf"(?:不?含)?{BELOW}", after) or re.search(rf"{BELOW}$", before):
+        if BELOW_AFTER.match(after) or BELOW_BEFORE.search(before):
             found.append(Tier(bound.dimension, 0, bound.value, True, after.startswith("含")))
-        elif re.match(rf"(?:不?含)?{ABOVE}", after) or re.search(rf"{ABOVE}$", before):
-            found.append(Tier(bound.dimension, bound.value, math.inf, "不含" not in after and "超过" not in before))
+        elif ABOVE_AFTER.match(after) or ABOVE_BEFORE.search(before):
+            reached = "不含" not in after and "超过" not in before
+            found.append(Tier(bound.dimension, bound.value, math.inf, reached))
     return found
 
 

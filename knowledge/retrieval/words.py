@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -62,7 +63,7 @@ def syllables(text: str) -> tuple[str, ...]:
     pairs: list[str] = []
     for run in HAN.findall(text):
         sounds = [_fold_sound(sound) for sound in lazy_pinyin(run)]
-        pairs += [f"{first}_{second}" for first, second in zip(sounds, sounds[1:], strict=False)]
+        pairs += [f"{first}_{second}" for first, second in pairwise(sounds)]
     return tuple(pairs)
 
 

@@ -11,7 +11,7 @@ import pytest
 from knowledge.ingestion import Report, ingest
 from knowledge.records.database import Database
 from knowledge.records.materials import Materials
-from tests.corpus import STATEMENT, front
+from tests.corpus import DOCUMENTS, STATEMENT, front
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_every_file_becomes_a_revision(materials: Materials, folder: Path) -> No
     (folder / "README.md").write_text("# about")
     report = load(materials, folder)
     assert report.failed == []
-    assert report.documents == len(materials.all_revisions()) == 16
+    assert report.documents == len(materials.all_revisions()) == DOCUMENTS
     assert report.passages > report.documents
     assert report.unchanged == 0
 
@@ -109,7 +109,7 @@ def test_bad_files_are_reported_and_the_rest_goes_on(materials: Materials, folde
     assert set(failed) == {"empty.md", "broken.pdf", "meta.md", "nowhere.md"}
     assert "status" in failed["meta.md"]
     assert all(failed.values())
-    assert report.documents == 16
+    assert report.documents == DOCUMENTS
 
 
 def test_a_file_that_breaks_later_keeps_the_old_text(materials: Materials, folder: Path) -> None:
@@ -171,4 +171,4 @@ def test_interrupted_import_goes_on(materials: Materials, folder: Path) -> None:
     assert len(materials.all_revisions()) == 5
     report = load(materials, folder)
     assert report.unchanged == 5
-    assert len(materials.all_revisions()) == 16
+    assert len(materials.all_revisions()) == DOCUMENTS

@@ -261,6 +261,10 @@ BLOCK = st.one_of(
     st.lists(SENTENCE, min_size=2, max_size=4).map(lambda i: "\n".join(f"- {x}" for x in i)),
     st.lists(SENTENCE, min_size=2, max_size=4).map(lambda i: "\n".join(f"{n}、{x}" for n, x in enumerate(i, 1))),
     WORD.map(lambda w: f"## {w}"),
+    st.tuples(st.sampled_from("一二三四"), WORD).map(lambda p: f"（{p[0]}）{p[1]}"),
+    st.lists(WORD, min_size=2, max_size=3).map(
+        lambda i: "| 档位 | 说明 | 备注 |\n|---|---|---|\n" + "\n".join(f"| {x} | {x} | 1 |" for x in i)
+    ),
     st.tuples(WORD, SENTENCE).map(lambda p: f"问：{p[0]}是多少？\n答：{p[1]}"),
 )
 
@@ -273,5 +277,23 @@ def test_nothing_visible_is_lost(tmp_path: Path, blocks: list[str]) -> None:
     whole = "\n".join("\n".join((*p.heading, p.question, p.text, p.title)) for p in found)
     for block in blocks:
         for line in block.split("\n"):
-            bare = re.sub(r"^(?:## |- |\d+、|问：|答：)", "", line)
+            if line.startswith(("|---", "| 档位")):
+                continue
+            bare = re.sub(r"^(?:## |- |\d+、|问：|答：|（.）|\| )| \|.*$", "", line)
             assert all(part in whole for part in re.findall(r"[^。？]+[。？]?", bare))
+
+
+def test_tables_between_numbered_lines_are_kept(tmp_path: Path) -> None:
+    """Numbered lines with tables below them are sections, the tables theirs."""
+    table = "| 项目 | A类 | Y类 |\n|---|---|---|\n| 管理费 | 0.8% | 0.4% |"
+    found = passages(
+        write(
+            tmp_path / "a.md",
+            f"# 题\n\n## 费用\n\n(一) 年费\n\n{table}\n\n(二) 赎回费：持有满三年为0。\n\n(三) 其他\n\n按公告。\n",
+        )
+    )
+    assert [(p.heading, p.text) for p in found] == [
+        (("费用", "(一)年费"), "项目：管理费；A类：0.8%；Y类：0.4%"),
+        (("费用",), "(二)赎回费：持有满三年为0。"),
+        (("费用", "(三)其他"), "按公告。"),
+    ]
