@@ -14,6 +14,7 @@ from assistant import record
 from assistant.answer import suggest
 from assistant.answer.extractive import compose
 from assistant.log import Log, new_id
+from assistant.phrases import asks_quote, is_thanks
 from assistant.question import Readings, parts, readings
 from assistant.replies import Replies
 from assistant.settings import FlowSettings
@@ -180,14 +181,14 @@ def choose(
     """Fixed text or an answer from the materials, by intent and by how well the materials answer."""
     limits = parts.settings
     best = max((found.answerable for found in results), default=0.0)
-    if routing.intent in FIXED and not (
-        routing.intent in YIELDING and routing.confidence < limits.sure_intent and best >= limits.sure_answer
-    ):
+    yields = routing.intent in YIELDING and routing.confidence < limits.sure_intent and best >= limits.sure_answer
+    if asks_quote(asked.text) and routing.intent in ("product", "education", "advice", "out_of_scope"):
+        return fixed("quote", "answer", replace(routing, intent="product"), asked, parts, facts, turn)
+    if routing.intent in FIXED and not yields:
         slot, outcome = FIXED[routing.intent]
         return fixed(slot, outcome, routing, asked, parts, facts, turn)
-    if routing.intent == "smalltalk" and best < limits.sure_answer:
-        slot = "thanks" if "谢" in asked.text or "再见" in asked.text else "smalltalk"
-        return fixed(slot, "answer", routing, asked, parts, facts, turn)
+    if routing.intent == "smalltalk" and not yields:
+        return fixed("thanks" if is_thanks(asked.text) else "smalltalk", "answer", routing, asked, parts, facts, turn)
     threshold = limits.sure_answer if routing.intent == "personal" else limits.answerable
     good = tuple(found for found in results if found.answerable >= threshold)
     if good and _refused_product(good[0], asked):

@@ -8,6 +8,9 @@ what is not a word: numbers, prices, codes. A pattern is a sequence of symbols w
 
 Capitals name classes of the pack; everything else is literal, but NUMBER inside a word stands for a number and _ for
 a space. Without ~n the gap is at most DEFAULT_GAP.
+
+Compounds are longer words that a word of a pattern may be part of by chance (准 in 标准, 分 in 部分): inside them the
+shorter word does not count.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import ahocorasick
 from guardrails.normalise import Normalised, normalise, sound
 
 DEFAULT_GAP = 2
+_COMPOUND = -1
 SENTENCE_END = re.compile(r"[。!?;\n]+[”’」』》)\"]?|…+")
 _COUNT = re.compile(r"\d+(?:\.\d+)?|[零一二两三四五六七八九十百千万半几]+")
 _CLASS_NAME = re.compile(r"[A-Z][A-Z_0-9]*")
@@ -97,8 +101,9 @@ class Scan:
 class Lexicon:
     """Collects symbols, then finds them. `freeze` must be called once before `scan`."""
 
-    def __init__(self, classes: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, classes: Mapping[str, Sequence[str]], compounds: Sequence[str] = ()) -> None:
         self._classes = classes
+        self._compounds = frozenset(normalise(c).text for c in compounds)
         self._units: dict[str, set[int]] = {}
         self._sounds: set[str] = set()
         self._known: dict[tuple[str, bool], int] = {}
@@ -177,6 +182,8 @@ class Lexicon:
                 self._automaton.add_word(unit, (len(unit), number))
             if unit in self._sounds:
                 self._heard.add_word(sound(unit), (unit, number))
+        for compound in self._compounds - set(self._units):
+            self._automaton.add_word(compound, (len(compound), _COMPOUND))
         self._automaton.make_automaton()
         if self._sounds:
             self._heard.make_automaton()
@@ -185,10 +192,17 @@ class Lexicon:
         """All hits of all symbols in a normalised text."""
         text = reading.text
         found: dict[int, list[Place]] = {}
+        compounds: list[Place] = []
+        words: list[tuple[int, Place]] = []
         for last, (length, unit) in self._automaton.iter(text):
             start = last - length + 1
-            if not text[start].isascii() or _bounded(text, start, last + 1):
-                found.setdefault(unit, []).append((start, last + 1))
+            if unit == _COMPOUND:
+                compounds.append((start, last + 1))
+            elif (not text[start].isascii() or _bounded(text, start, last + 1)) and not _doubled(text, start):
+                words.append((unit, (start, last + 1)))
+        for unit, place in words:
+            if not any(s <= place[0] and place[1] <= e and e - s > place[1] - place[0] for s, e in compounds):
+                found.setdefault(unit, []).append(place)
         if self._sounds:
             self._hear(text, found)
         for unit, regex in self._regexes:
@@ -212,6 +226,11 @@ class Lexicon:
             written = text[start : last + 1]
             if written != word and sum(a == b for a, b in zip(written, word, strict=True)) * 4 >= len(word):
                 found.setdefault(unit, []).append((start, last + 1))
+
+
+def _doubled(text: str, start: int) -> bool:
+    """The second half of a question of the form 会不会: 不会 in it denies nothing and states nothing."""
+    return text[start] == "不" and 0 < start < len(text) - 1 and text[start - 1] == text[start + 1]
 
 
 def _bounded(text: str, start: int, end: int) -> bool:

@@ -26,7 +26,9 @@ _RULE_KEYS = {
     "id", "code", "action", "reason", "clause", "certainty", "terms", "sound", "patterns", "covers", "unless",
     "unless_text", "contexts", "unless_speaker", "must_hit", "must_not", "effective_from", "effective_to",
 }  # fmt: skip
-_PACK_KEYS = {"id", "version", "regime", "title", "effective_from", "effective_to", "classes", "contexts", "rules"}
+_PACK_KEYS = {
+    "id", "version", "regime", "title", "effective_from", "effective_to", "classes", "compounds", "contexts", "rules",
+}  # fmt: skip
 
 
 class PolicyError(ValueError):
@@ -166,7 +168,7 @@ def _build(raw: Mapping[str, Any], digest: str, name: str) -> Policy:
     if unknown or missing:
         raise PolicyError(f"{name}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
     try:
-        lexicon = Lexicon(raw.get("classes") or {})
+        lexicon = Lexicon(raw.get("classes") or {}, raw.get("compounds") or ())
         contexts = compile_contexts(raw.get("contexts") or {}, lexicon)
         rules = tuple(_rule(r, lexicon, name) for r in raw["rules"])
         classes = {c: lexicon.symbol(c) for c in raw.get("classes") or {}}

@@ -224,8 +224,9 @@ def quantities(reading: Normalised) -> list[Quantity]:
                 continue
             result = read(m)
             if result is not None:
-                found.append(Quantity(result[0], result[1], (start, end)))
                 used[start:end] = b"\1" * (end - start)
+                start += len(m[0]) - len(m[0].lstrip())
+                found.append(Quantity(result[0], result[1], (start, start + len(m[0].strip()))))
     return sorted(found, key=lambda q: q.place)
 
 

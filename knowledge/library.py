@@ -55,7 +55,6 @@ class Library:
         self._vectors = vectors
         self._lock = threading.RLock()
         self._views: OrderedDict[tuple[date, Audience], View] = OrderedDict()
-        self._live_day: date | None = None
         self._entries: dict[int, Entry] = {}
         self._kept: dict[str, np.ndarray] = {}
         self._asked: OrderedDict[str, np.ndarray] = OrderedDict()
@@ -64,9 +63,11 @@ class Library:
         """The view for a day. `live` says that `today` is the real day, whose collection is kept exact."""
         with self._lock:
             generation = self.materials.generation()
+            exact = live and audience == "public"
             view = self._views.get((today, audience))
-            if view is None or view.generation != generation or (live and view.collection != self._name("live")):
-                view = self._open(today, audience, generation, live and audience == "public")
+            collection = self._name("live" if exact else "archive")
+            if view is None or view.generation != generation or view.collection != collection:
+                view = self._open(today, audience, generation, exact)
                 self._views[(today, audience)] = view
             self._views.move_to_end((today, audience))
             while len(self._views) > VIEWS_KEPT:
@@ -88,26 +89,28 @@ class Library:
     def query_vectors(self, texts: Sequence[str]) -> np.ndarray:
         """Query embeddings, shape (n, d), float32; those of the latest texts are kept between calls."""
         with self._lock:
-            missing = [text for text in dict.fromkeys(texts) if text not in self._asked]
+            found = {text: self._asked[text] for text in texts if text in self._asked}
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
         if missing:
-            for text, vector in zip(missing, self.embedder.queries(missing), strict=True):
-                self._asked[text] = vector
-        found = np.stack([self._asked[text] for text in texts])
-        with self._lock:
-            while len(self._asked) > QUERIES_KEPT:
-                self._asked.popitem(last=False)
-        return found
+            fresh = dict(zip(missing, self.embedder.queries(missing), strict=True))
+            found |= fresh
+            with self._lock:
+                self._asked.update(fresh)
+                while len(self._asked) > QUERIES_KEPT:
+                    self._asked.popitem(last=False)
+        return np.stack([found[text] for text in texts])
 
     def cosines(self, digests: Sequence[str], vector: np.ndarray) -> np.ndarray:
         """Cosine of a query vector to the stored vector of each text hash, shape (n,); 0 where there is none."""
-        missing = [digest for digest in digests if digest not in self._kept]
+        kept = self._kept
+        if len(kept) > VECTORS_KEPT:
+            kept = self._kept = {}  # another thread may still read the old one
+        missing = [digest for digest in digests if digest not in kept]
         if missing:
-            if len(self._kept) > VECTORS_KEPT:
-                self._kept.clear()
-                missing = list(digests)
-            self._kept.update(self.materials.vectors(self.embedder.name, missing))
+            kept.update(self.materials.vectors(self.embedder.name, missing))
         empty = np.zeros_like(vector)
-        return np.asarray(np.stack([self._kept.get(digest, empty) for digest in digests]) @ vector)
+        rows = [kept.get(digest, empty) for digest in digests]
+        return np.asarray(np.stack(rows) @ vector if rows else np.zeros(0, dtype=np.float32))
 
     def embed_missing(self, progress: Progress | None = None) -> int:
         """Embed every approved passage that has no vector of this embedder; stores as it goes, so it can resume."""

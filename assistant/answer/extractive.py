@@ -10,16 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assistant.turn import Citation, Draft, Passage
+from knowledge.library import head_text
 from knowledge.records.materials import Materials
 from knowledge.retrieval.features import NAMES as EVIDENCE
 from knowledge.retrieval.query import Query, gives
 from knowledge.retrieval.search import Found, Hit
 from knowledge.retrieval.tiers import fit
-from knowledge.retrieval.words import Words, bigrams, overlap, plain
+from knowledge.retrieval.words import Words, bigrams, plain
 
 SENTENCE = re.compile(r"[^。！？!?；;\n]*[。！？!?；;\n]+|[^。！？!?；;\n]+$")
 GENERIC = re.compile(
-    r"^(?:项目|事项|要素|内容|名称|类别|种类|序号|编号|栏目|要点|指标|条目|说明|分类|类型|品种|业务|业务类型|业务名称|no\.?|item)$"
+    r"^(?:项目|事项|要素|内容|名称|类别|种类|序号|编号|栏目|要点|指标|条目|说明|分类|类型|品种|业务|业务类型|业务名称|标准|规则|规定|答案|结果|数值|说明内容|no\.?|item)$"
 )
 SUBJECTLESS = re.compile(r"^(?:其|该|此|上述|前述|这|它|但|不过|同时|此外|另外|如|若|其中|因此)")
 NUMERIC = re.compile(r"[0-9０-９<>＜＞≤≥]")
@@ -35,6 +36,8 @@ REST_FLOOR = 0.06
 OTHER_FLOOR = 0.05
 NAMED_TOO = 0.45
 ROW_NAMED = 0.5
+REPEATED = 0.62
+BARE_ANSWER = 24
 TEXT_LIMIT = 230
 LIST_LIMIT = 520
 BODY_LIMIT = 620
@@ -93,7 +96,7 @@ def _blocks(found: Found, materials: Materials, words: Words) -> list[Block]:
     blocks: list[Block] = []
     size = 0
     for index, passage in enumerate(chosen):
-        block = _say(passage, found.query, words, alone=len(chosen) == 1)
+        block = _say(passage, found.query, words, alone=len(chosen) == 1, first=index == 0)
         if blocks and size + len(block.said) > BODY_LIMIT:
             break
         if index == 0 and shared and plain(shared) not in plain(block.said):
@@ -133,6 +136,16 @@ def _belongs(hit: Hit, first: Hit) -> bool:
         return True
     other_product = hit.passage.product is not None or first.passage.product is not None
     return not other_product and hit.probability >= 0.8 * first.probability
+
+
+def _same_topic(passage: Passage, first: Passage, query: Query, words: Words) -> bool:
+    """Whether a passage is about every topic of the question that the best passage is about."""
+    topics = [unit for unit in query.units if unit.sort == "topic" and unit.terms & _about(first, words)]
+    return all(unit.terms & _about(passage, words) for unit in topics)
+
+
+def _about(passage: Passage, words: Words) -> set[str]:
+    return set(words.terms(f"{head_text(passage)}\n{passage.text}"))
 
 
 def _other_named(hit: Hit, chosen: Sequence[Passage], hits: Sequence[Hit]) -> bool:
@@ -187,14 +200,27 @@ def _columns(passage: Passage) -> tuple[str, ...]:
 
 
 def _asked_of(row: Passage, query: Query, words: Words) -> dict[str, float]:
-    """The units of the question that stand in the cells of a row (its column names aside), with their weights."""
+    """The units of the question that stand in the cells of a row (its column names aside), with their weights.
+
+    What names the document is left out, and so are bare numbers: 300 in a fund's name is no tier, and tiers have fit().
+    """
     cells = set(words.terms(" ".join(cell for _, cell in row.columns) if len(row.columns) > 1 else row.text))
+    product = row.product.name if row.product is not None else ""
+    named = set(words.terms(f"{row.title}\n{product}"))
     pairs = zip(query.units, query.weights, strict=True)
-    return {unit.text: weight for unit, weight in pairs if unit.terms & cells}
+    return {
+        unit.text: weight
+        for unit, weight in pairs
+        if unit.terms & cells and not unit.terms & named and not unit.text.isdigit()
+    }
 
 
 def _repeats(passage: Passage, chosen: Sequence[Passage]) -> bool:
-    return any(overlap(bigrams(passage.text), bigrams(other.text)) > 0.75 for other in chosen)
+    """Whether most of a passage stands in a chosen one already, in nearly the same words."""
+    pairs = bigrams(passage.text)
+    return any(
+        len(pairs & bigrams(other.text)) > REPEATED * min(len(pairs), len(bigrams(other.text))) for other in chosen
+    )
 
 
 def _subject(chosen: Sequence[Passage]) -> str:
@@ -206,14 +232,15 @@ def _subject(chosen: Sequence[Passage]) -> str:
     return ""
 
 
-def _say(passage: Passage, query: Query, words: Words, *, alone: bool) -> Block:
+def _say(passage: Passage, query: Query, words: Words, *, alone: bool, first: bool) -> Block:
     if passage.form == "row":
         return Block(_say_row(passage, alone=alone), passage, passage.text)
     if passage.form in ("list", "steps"):
         said = _shorten_list(passage.text, query, words)
         return Block(said, passage, _verbatim(said, passage.text))
     said = _shorten(passage.text, query, words)
-    return Block(said, passage, said)
+    asked = passage.question if passage.form == "faq" and (not first or len(said) < BARE_ANSWER) else ""
+    return Block(f"{asked}{said}" if asked.endswith(("？", "?")) or not asked else f"{asked}：{said}", passage, said)
 
 
 def _say_row(passage: Passage, *, alone: bool) -> str:

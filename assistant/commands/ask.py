@@ -60,6 +60,7 @@ def shape(reply: Reply) -> dict[str, Any]:
     from assistant.record import reply_json
 
     whole = reply_json(reply)
+    whole["findings"] = [finding for finding in whole["findings"] if finding["action"] != "allow"]
     return {name: whole[name] for name in FIELDS}
 
 

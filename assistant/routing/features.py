@@ -76,7 +76,9 @@ def _concepts(text: str, concepts: Concepts) -> Iterator[str]:
     found = concepts_in(text, concepts)
     found += [f"no {name}" for name in TELLING_ABSENCE if name in concepts and name not in found]
     length = len(tokens(text))
-    found.append("length" + str(0 if length < 4 else 1 if length < 9 else 2 if length < 20 else 3 if length < 45 else 4))
+    found.append(
+        "length" + str(0 if length < 4 else 1 if length < 9 else 2 if length < 20 else 3 if length < 45 else 4)
+    )
     yield from found
     yield from ("\x1f".join(pair) for pair in combinations(found, 2))
 

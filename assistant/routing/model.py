@@ -30,7 +30,7 @@ class LinearModel:
 
     @classmethod
     def read(cls, path: Path) -> LinearModel:
-        """Read weights written by `write`. Raises ValueError when they do not fit this version's features or intents."""
+        """Read weights written by `write`. Raises ValueError when they do not fit features and intents."""
         with np.load(path, allow_pickle=False) as file:
             if tuple(file["intents"]) != INTENTS or file["weights"].shape != (SPACE, len(INTENTS)):
                 raise ValueError(f"{path} was trained for other features or intents; run the training again")
@@ -45,7 +45,7 @@ class LinearModel:
         )  # fmt: skip
 
     def scores(self, features: Vector, embedding: np.ndarray | None = None) -> np.ndarray:
-        """Return the score of each intent, float32 [intents], before calibration. Raises ValueError on a wrong width."""
+        """Return scores before calibration, float32 [intents]. Raises ValueError on a wrong width."""
         columns, values = features
         scores = np.asarray(values @ self.weights[columns].astype(np.float32) * self.scale + self.bias)
         return scores if embedding is None else scores + centred(embedding[None], self.centre)[0] @ self.dense

@@ -51,7 +51,9 @@ def normalise(text: str) -> str:
 
 def decoded(text: str) -> str:
     """Return what base64 or hexadecimal runs in `text` say, joined by spaces; empty when nothing readable is hidden."""
-    found = [_from_base64(m.group()) for m in _BASE64.finditer(text)] + [_from_hex(m.group()) for m in _HEX.finditer(text)]
+    found = [_from_base64(m.group()) for m in _BASE64.finditer(text)] + [
+        _from_hex(m.group()) for m in _HEX.finditer(text)
+    ]
     return " ".join(part for part in found if part)
 
 

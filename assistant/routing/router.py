@@ -46,7 +46,7 @@ class Router:
 
     @classmethod
     def load(cls, folder: Path = FOLDER) -> Router:
-        """Read rules.yaml and both weights from `folder`. Raises OSError or ValueError when they are missing or do not fit."""
+        """Read rules and weights from `folder`. Raises OSError or ValueError when missing or unfit."""
         plain, informed = (LinearModel.read(folder / name) for name in (WEIGHTS, INFORMED_WEIGHTS))
         return cls(read_rules(folder / "rules.yaml"), plain, informed)
 
@@ -85,7 +85,12 @@ class Router:
         """Return the intent of the customer's previous message when `text` is a short message that leans on it."""
         ellipsis = self.rules.ellipsis
         asked = [readable(m.content) for m in history if m.role == "user"]
-        if not asked or len(text) > ellipsis.longest or not ellipsis.pattern.search(text) or ellipsis.complete.search(text):
+        if (
+            not asked
+            or len(text) > ellipsis.longest
+            or not ellipsis.pattern.search(text)
+            or ellipsis.complete.search(text)
+        ):
             return None
         before = self._alone(asked[-1])
         if len(asked) > 1 and len(asked[-1]) <= ellipsis.longest and ellipsis.pattern.search(asked[-1]):
@@ -94,7 +99,9 @@ class Router:
             return None
         if alone.intent in ("distress", "fraud", "human", "complaint", "illegal") and alone.confidence > 0.7:
             return None
-        return Candidate(before.intent, 0.9 * before.confidence, f"简短追问，沿用上一问的意图：{self.rules.names[before.intent]}")
+        return Candidate(
+            before.intent, 0.9 * before.confidence, f"简短追问，沿用上一问的意图：{self.rules.names[before.intent]}"
+        )
 
     def _alone(self, text: str, vector: np.ndarray | None = None) -> Candidate:
         """Return the reading of normalised `text` without history: the gravest of rules, whole message and clauses."""
@@ -127,7 +134,7 @@ class Router:
 
     def _most_probable(self, found: np.ndarray) -> Intent:
         """Return the most probable intent; one that refuses must be clear of the next one that serves."""
-        order = [INTENTS[i] for i in np.argsort(-found)]
+        order: list[Intent] = [INTENTS[int(i)] for i in np.argsort(-found)]
         best = order[0]
         needed = self.rules.cautious.get(best)
         if needed is None or found[INTENTS.index(best)] >= needed:

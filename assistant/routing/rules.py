@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -39,7 +39,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Ellipsis:
+class FollowUp:
     """When a short message leans on the one before it."""
 
     longest: int
@@ -65,7 +65,7 @@ class Rules:
     clause_least: int
     clause_most: int
     cautious: Mapping[Intent, float]
-    ellipsis: Ellipsis
+    ellipsis: FollowUp
 
     def rank(self, intent: Intent) -> int:
         """Return the place of `intent` in the order of gravity; 0 is gravest."""
@@ -98,7 +98,7 @@ def read_rules(path: Path) -> Rules:
 def _intent(name: str) -> Intent:
     if name not in INTENTS:
         raise ValueError(f"unknown intent {name!r}")
-    return cast(Intent, name)
+    return name
 
 
 def _thresholds(data: Mapping[str, float]) -> dict[Intent, float]:
@@ -129,8 +129,8 @@ def _rule(item: Mapping[str, Any], terms: Mapping[str, str]) -> Rule:
     )
 
 
-def _ellipsis(data: Mapping[str, Any], terms: Mapping[str, str]) -> Ellipsis:
-    return Ellipsis(
+def _ellipsis(data: Mapping[str, Any], terms: Mapping[str, str]) -> FollowUp:
+    return FollowUp(
         longest=int(data["longest"]),
         pattern=_compile(data["pattern"], terms),
         complete=_compile(data["complete"], terms),

@@ -119,6 +119,8 @@ class Search:
         keys = near.keys() | by_word.keys() | _passages_named(named, view)
         loaded = library.materials.load(list(keys))
         passages = {key: loaded[key] for key in sorted(loaded)}
+        if not passages:
+            return query, {}, np.zeros((0, len(features.NAMES)), dtype=np.float32)
         seen = {key: self.look(key, passage) for key, passage in passages.items()}
         cosine = library.cosines([seen[key].vector_hash for key in passages], vector)
         rest_cosine = library.cosines([seen[key].body_hash for key in passages], rest_vector)

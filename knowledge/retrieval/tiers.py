@@ -90,15 +90,17 @@ def tiers(text: str) -> tuple[Tier, ...]:
 
 
 def fit(asked: tuple[Quantity, ...], text: str) -> int:
-    """1 when a tier of the text holds a quantity asked about, -1 when its tiers exclude it, else 0."""
-    offered = tiers(text)
+    """1 when a tier of the text holds a quantity asked about, or the text states that very quantity; -1 when its tiers
+    exclude it; else 0."""
+    offered, stated = tiers(text), quantities(text)
     verdict = 0
     for quantity in asked:
         same = [tier for tier in offered if tier.dimension == quantity.dimension]
-        if same:
-            if any(tier.holds(quantity.value) for tier in same):
-                return 1
-            verdict = -1
+        if any(tier.holds(quantity.value) for tier in same):
+            return 1
+        if not same and any(one.dimension == quantity.dimension and one.value == quantity.value for one in stated):
+            return 1
+        verdict = -1 if same else verdict
     return verdict
 
 

@@ -15,7 +15,20 @@ from assistant.turn import Intent, Message
 FOLDER: Final = Path(__file__).parent
 SERVED: Final = ("education", "product", "account", "personal", "advice", "smalltalk")
 GRAVE: Final = ("distress", "fraud", "human", "complaint", "illegal", "attack", "advice", "personal")
-_OPENINGS: Final = ("请问", "你好，", "您好，", "麻烦问下，", "想问一下，", "那个，", "咨询一下，", "请教下，", "哎，", "老师，", "hi，", "客服，")
+_OPENINGS: Final = (
+    "请问",
+    "你好，",
+    "您好，",
+    "麻烦问下，",
+    "想问一下，",
+    "那个，",
+    "咨询一下，",
+    "请教下，",
+    "哎，",
+    "老师，",
+    "hi，",
+    "客服，",
+)
 _ENDINGS: Final = ("？", "??", "！", "。", "，谢谢", "，急", "😂", "🙏", "，在线等", "呀", "啊", "，麻烦了", "...", "")
 _JOINS: Final = ("。", "，", "？", "！", "？另外", "。还有，", "，顺便", " ", "\n", "。对了，", "；")
 
@@ -50,7 +63,9 @@ def vary(rows: Sequence[Labelled], seed: int) -> list[Labelled]:
         if row.intent == "smalltalk" or row.history:
             continue
         opening = chance.choice(_OPENINGS) if chance.random() < 0.6 else ""
-        varied.append(Labelled(opening + row.text.rstrip("？?。！!") + chance.choice(_ENDINGS), row.intent, (), ("varied",)))
+        varied.append(
+            Labelled(opening + row.text.rstrip("？?。！!") + chance.choice(_ENDINGS), row.intent, (), ("varied",))
+        )
     return varied
 
 

@@ -21,7 +21,7 @@ def leak(rows: Sequence[Labelled], routed: Sequence[str], intent: str) -> tuple[
 
 
 def served(rows: Sequence[Labelled], routed: Sequence[str], tag: str) -> tuple[int, int]:
-    """Return how many served messages with `tag` (all when empty) are not refused or handed off, and how many there are."""
+    """Return how many messages to be answered, with `tag` if given, reach retrieval, and how many there are."""
     got = [r for row, r in zip(rows, routed, strict=True) if row.intent in RETRIEVED and (not tag or tag in row.tags)]
     return sum(r in RETRIEVED for r in got), len(got)
 

@@ -109,9 +109,7 @@ def scores_of(model: LinearModel, rows: Sequence[Labelled], rules: Rules, vector
     return np.stack([model.scores(f, None if vectors is None else vectors[i]) for i, f in enumerate(features)])
 
 
-def cross_validate(
-    rows: Sequence[Labelled], rules: Rules, vectors: np.ndarray, *, errors: bool
-) -> tuple[float, float]:
+def cross_validate(rows: Sequence[Labelled], rules: Rules, vectors: np.ndarray, *, errors: bool) -> tuple[float, float]:
     """Report on every message as unseen, without and with embedding; return both temperatures."""
     gold = np.asarray([INTENTS.index(row.intent) for row in rows])
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(gold, gold))
@@ -139,15 +137,19 @@ def cross_validate(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, report and write. Returns the exit code."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    options.add_argument("--messages", type=Path, default=Path(__file__).parent / "messages.jsonl")
+    here = Path(__file__).parent
+    own = [here / "messages.jsonl", here / "questions.jsonl"]
+    options.add_argument("--messages", type=Path, nargs="+", default=own)
     options.add_argument("--output", type=Path, default=FOLDER)
-    options.add_argument("--quick", action="store_true", help="no cross-validation; keeps the temperatures of the last run")
+    options.add_argument(
+        "--quick", action="store_true", help="no cross-validation; keeps the temperatures of the last run"
+    )
     options.add_argument("--cases", type=Path, action="append", default=[], help="also report on these labelled cases")
     options.add_argument("--errors", action="store_true", help="print every wrong message")
     options.add_argument("--store", type=Path, help="file (npz) that keeps embeddings between runs")
     chosen = options.parse_args(arguments)
     rules = read_rules(FOLDER / "rules.yaml")
-    rows = read_messages(chosen.messages)
+    rows = [row for path in chosen.messages for row in read_messages(path)]
     vectors = embeddings(rows, chosen.store)
     names = (WEIGHTS, INFORMED_WEIGHTS)
     if chosen.quick:
