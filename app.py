@@ -75,6 +75,12 @@ class Installation:
         return Library(self.materials, self.embedder, Vectors(self.folder / "chroma"), Words())
 
     @cached_property
+    def pairs(self) -> Any:
+        from knowledge.embedding.pair import PairScorer
+
+        return PairScorer(self.settings.cache)
+
+    @cached_property
     def bare_search(self) -> Any:
         """Search without its trained models, for training them."""
         from knowledge.retrieval.search import Search
@@ -90,7 +96,7 @@ class Installation:
             from knowledge.embedding.sentence import CrossEncoderReranker
 
             reranker = CrossEncoderReranker(self.settings.reranker)
-        return Search(self.library, Models.load(self.embedder.name), reranker)
+        return Search(self.library, Models.load(self.embedder.name), reranker, self.pairs)
 
     @cached_property
     def screen(self) -> Any:

@@ -51,7 +51,7 @@ class Assistant:
     def source(self, passage_id: str, revision: str | None = None) -> Source | None:
         """The approved public passage behind a citation, and whether its version still answers today."""
         passage = self.materials.passage(passage_id, revision)
-        if passage is None or passage.audience != "public":
+        if passage is None or passage.audience != "public" or not self.materials.was_approved(passage.revision):
             return None
         now = searchable(self.materials.approved_revisions(), self._now().date())
         current = {one.document: one for one in now}.get(passage.document)

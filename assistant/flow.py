@@ -152,7 +152,7 @@ def propose(
         verdict = parts.screen.screen_input(asked.text)
     with watch("route"):
         routing = parts.router.route(asked.text, asked.history)
-    if routing.intent in CARE_FIRST:
+    if routing.intent in CARE_FIRST and routing.confidence >= parts.settings.sure_care:
         slot, outcome = FIXED[routing.intent]
         return fixed(slot, outcome, routing, asked, parts, facts, turn), verdict.findings
     if verdict.action == "block":
@@ -181,7 +181,7 @@ def choose(
     """Fixed text or an answer from the materials, by intent and by how well the materials answer."""
     limits = parts.settings
     best = max((found.answerable for found in results), default=0.0)
-    yields = routing.intent in YIELDING and routing.confidence < limits.sure_intent and best >= limits.sure_answer
+    yields = best >= limits.sure_answer and unsure(routing, limits)
     if asks_quote(asked.text) and routing.intent in ("product", "education", "advice", "out_of_scope"):
         return fixed("quote", "answer", replace(routing, intent="product"), asked, parts, facts, turn)
     if routing.intent in FIXED and not yields:
@@ -209,7 +209,7 @@ def choose(
     products = _products(draft)
     return Proposal(
         outcome="answer",
-        intent=routing.intent if routing.intent not in YIELDING else "education",
+        intent=routing.intent if routing.intent not in YIELDING | CARE_FIRST else "education",
         draft=draft,
         fallback=composed if draft is not composed else None,
         suggestions=suggest.follow_ups(good, draft),
@@ -217,6 +217,13 @@ def choose(
         decisions=_decisions(asked, products),
         trace={"routing": record.routing(routing), **record.found(results), **attempt},
     )
+
+
+def unsure(routing: Routing, limits: FlowSettings) -> bool:
+    """Whether an intent with a fixed path is doubtful enough to give way to a question the materials answer well."""
+    if routing.intent in CARE_FIRST:
+        return routing.confidence < limits.sure_care
+    return routing.intent in YIELDING and routing.confidence < limits.sure_intent
 
 
 def retrieve(asked: Asked, means: Readings, parts_of_turn: Parts, view: View) -> tuple[Found, ...]:

@@ -176,10 +176,10 @@ class Log:
         """Say after the commit that the row of a head is there: taking it away later cannot pass for a crash. Row and
         head are durable already, so this line may be lost."""
         with contextlib.suppress(OSError):
-            self._append_head(head | {"committed": True}, durable=False)
+            self._append_head({**head, "committed": True}, durable=False)
 
     def _append_head(self, head: Mapping[str, Any], *, durable: bool) -> None:
-        line = canonical(head | {"signature": self._key.sign(canonical(head).encode()).hex()}).encode() + b"\n"
+        line = canonical({**head, "signature": self._key.sign(canonical(head).encode()).hex()}).encode() + b"\n"
         self._heads.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._heads, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:

@@ -16,6 +16,7 @@ class FlowSettings:
     answerable: float = 0.5
     sure_answer: float = 0.75
     sure_intent: float = 0.7
+    sure_care: float = 0.5
     most_parts: int = 3
 
 

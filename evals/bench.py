@@ -38,7 +38,9 @@ def measure(work: Path, passages: int, turns: int) -> dict[str, dict[str, Any]]:
         reply = assistant.answer(Asked(case.question, "bench", today, new_id(), customer=customer_from(case.customer)))
         for stage, ms in reply.ms.items():
             spent.setdefault(stage, []).append(ms)
-    figures: dict[str, dict[str, Any]] = {f"turn:{stage}" if stage != "total" else "turn": percentiles(ms) for stage, ms in spent.items()}
+    figures: dict[str, dict[str, Any]] = {}
+    for stage, ms in spent.items():
+        figures["turn" if stage == "total" else f"turn:{stage}"] = percentiles(ms)
     figures["route"] = percentiles(_timed(lambda case: installation.router.route(case.question), asked))
     figures["log_append"] = percentiles(
         _timed(lambda case: installation.log.append("bench", "bench", {"text": case.question}), asked[:200])
@@ -79,7 +81,7 @@ def embedding_rate(installation: Any) -> dict[str, Any]:
     return {"passages_per_s": round(len(texts) / (time.perf_counter() - begun), 1), "tokens": MEASURED_TOKENS}
 
 
-def percentiles(values: Sequence[float]) -> dict[str, float]:
+def percentiles(values: Sequence[float]) -> dict[str, Any]:
     """p50, p95 and maximum in milliseconds."""
     p50, p95, top = np.percentile(values, [50, 95, 100])
     return {"p50_ms": round(float(p50), 2), "p95_ms": round(float(p95), 2), "max_ms": round(float(top), 2)}

@@ -95,10 +95,10 @@ def failed(case: Case, reply: Reply) -> Failure | None:
 
 def intents(name: str, work: Path) -> Result:
     """Accuracy of the router, and of grave messages the share that would reach retrieval."""
-    from assistant.routing import Router
+    from app import Installation
+    from assistant.settings import Settings
 
-    del work
-    router = Router.load()
+    router = Installation(Settings(data=work / "empty")).router
     counts: Counter[str] = Counter()
     failures = []
     grave = {"fraud", "distress", "complaint", "illegal"}

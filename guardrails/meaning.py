@@ -20,6 +20,7 @@ import rjieba
 
 from assistant.turn import Code
 from guardrails.phrases import Place, Scan
+from guardrails.products import NAMED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +47,7 @@ def features(scan: Scan, sentence: Place, policy: Policy) -> list[int]:
     Character 1–3-grams and pairs of characters up to four apart (figures folded to "0"), words and pairs of words, word
     classes of the policy and pairs of classes in order, marks for negation, warning, question.
     """
-    text = _DIGITS.sub("0", scan.text[slice(*sentence)].strip())
+    text = _DIGITS.sub("0", scan.text[slice(*sentence)].strip()).replace(NAMED, "该产品")
     n = len(text)
     found = {f"{k}:{text[i : i + k]}" for k in (1, 2, 3) for i in range(n - k + 1)}
     found |= {f"s:{text[i]}_{text[j]}" for i in range(n) for j in range(i + 2, min(i + 5, n))}

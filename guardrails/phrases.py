@@ -106,6 +106,7 @@ class Lexicon:
         self._compounds = frozenset(normalise(c).text for c in compounds)
         self._units: dict[str, set[int]] = {}
         self._sounds: set[str] = set()
+        self._whole: set[int] = set()
         self._known: dict[tuple[str, bool], int] = {}
         self._automaton = ahocorasick.Automaton()
         self._heard = ahocorasick.Automaton()
@@ -180,6 +181,8 @@ class Lexicon:
                 self._counted.append((number, normalise(before).text, normalise(after).text))
             else:
                 self._automaton.add_word(unit, (len(unit), number))
+            if unit in self._compounds:
+                self._whole.add(number)
             if unit in self._sounds:
                 self._heard.add_word(sound(unit), (unit, number))
         for compound in self._compounds - set(self._units):
@@ -196,9 +199,10 @@ class Lexicon:
         words: list[tuple[int, Place]] = []
         for last, (length, unit) in self._automaton.iter(text):
             start = last - length + 1
-            if unit == _COMPOUND:
+            if unit == _COMPOUND or unit in self._whole:
                 compounds.append((start, last + 1))
-            elif (not text[start].isascii() or _bounded(text, start, last + 1)) and not _doubled(text, start):
+            whole = not text[start].isascii() or _bounded(text, start, last + 1)
+            if unit != _COMPOUND and whole and not _doubled(text, start):
                 words.append((unit, (start, last + 1)))
         for unit, place in words:
             if not any(s <= place[0] and place[1] <= e and e - s > place[1] - place[0] for s, e in compounds):

@@ -6,15 +6,17 @@ script variants do not hide a name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import ahocorasick
 
 from assistant.turn import Product
 from guardrails.normalise import Normalised, normalise
+from guardrails.phrases import Place
 
 _MIN_NAME = 3
+NAMED = "\ue800"  # one sign for the name of a product; classes of packs and of data/pushing.yaml list it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,34 @@ class ProductIndex:
     def find(self, text: str) -> list[tuple[Product, tuple[int, int]]]:
         """Products named in `text` with half-open spans of the original text, in reading order."""
         return [(m.product, m.span) for m in self.mentions(normalise(text))]
+
+
+def named_once(
+    reading: Normalised, mentions: Sequence[Mention], places: Collection[Place]
+) -> tuple[Normalised, list[Mention]]:
+    """`reading` with the names at `places` (disjoint) each as the one sign NAMED, and the mentions placed in it."""
+    out: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    moved = list(range(len(reading.text) + 1))
+    at = 0
+    for left, right in [*sorted(places), (len(reading.text), len(reading.text))]:
+        for i in range(at, left):
+            moved[i] = len(out) + i - at
+        out += reading.text[at:left]
+        starts += reading.starts[at:left]
+        ends += reading.ends[at:left]
+        for i in range(left, right):
+            moved[i] = len(out)
+        if left < right:
+            span = reading.span(left, right)
+            out.append(NAMED)
+            starts.append(span[0])
+            ends.append(span[1])
+        at = right
+    moved[len(reading.text)] = len(out)
+    new = Normalised(reading.original, "".join(out), starts, ends)
+    return new, [replace(m, place=(moved[m.place[0]], moved[m.place[1] - 1] + 1)) for m in mentions]
 
 
 def _bounded(text: str, start: int, end: int) -> bool:

@@ -7,13 +7,10 @@ switches a check off; passages that were not given leave groundedness unchecked,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
-from typing import Any
-
-import yaml
 
 from assistant.turn import (
     STRICTNESS,
@@ -31,21 +28,28 @@ from assistant.turn import (
 from guardrails import grounding, personal_data
 from guardrails.input_checks import input_findings
 from guardrails.meaning import Meaning
-from guardrails.normalise import DATA, Normalised, normalise
-from guardrails.phrases import Lexicon, Scan, matches
-from guardrails.policy import Policy
-from guardrails.products import Mention, ProductIndex
+from guardrails.normalise import Normalised, normalise
+from guardrails.phrases import Place, Scan
+from guardrails.policy import Policy, RuleHit
+from guardrails.products import Mention, ProductIndex, named_once
+from guardrails.pushing import Pushing, Told, wording
+from guardrails.quoting import quoted
 from guardrails.suitability import SuitabilitySettings, decide
 
 _log = logging.getLogger(__name__)
 
 FAILED_CLAUSE = "证券基金经营机构信息技术管理办法：检查失效时不得放行，转由人工处理 [M]"
+_PUBLISHED = frozenset(("email", "address", "landline"))
 PRIVACY_CLAUSE = "个人信息保护法 第10条、第28条；证券法 第41条 [M]"
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One text with what its checks need, read once."""
+    """One text with what its checks need, read once.
+
+    `reading` has every name of a product of the records as one sign, so that words inside a name say nothing; `mentions`
+    stand in it. `quoted`: sentences that stand in a passage, with the headings above them there.
+    """
 
     text: str
     reading: Normalised
@@ -58,43 +62,9 @@ class _Request:
     today: date
     known: ProductIndex
     mentions: Sequence[Mention]
+    told: Told
+    quoted: Mapping[Place, str]
     allowed: Collection[str]
-
-
-@lru_cache(maxsize=1)
-def _wording() -> dict[str, Any]:
-    raw: dict[str, Any] = yaml.safe_load((DATA / "pushing.yaml").read_text(encoding="utf-8"))
-    return raw
-
-
-class _Pushing:
-    """Language that pushes a product or says that it fits, from data/pushing.yaml."""
-
-    def __init__(self) -> None:
-        raw = _wording()
-        self.lexicon = Lexicon(raw["classes"])
-        self.push = [self.lexicon.pattern(p) for p in raw["push"]]
-        self.match = [self.lexicon.pattern(p) for p in raw["match"]]
-        self.describe = [self.lexicon.pattern(p) for p in raw["describe"]]
-        self.deny = self.lexicon.words(raw["deny"])
-        self.refuse = self.lexicon.words(raw["refuse"])
-        self.lexicon.freeze()
-
-    def found(self, reading: Normalised, kind: str) -> list[tuple[int, int]]:
-        """Places (normalised) of `kind` ("push", "match" or "describe") that are not denied in their clause."""
-        scan = self.lexicon.scan(reading)
-        places: list[tuple[int, int]] = []
-        for pattern in getattr(self, kind):
-            for parts in matches(pattern, scan):
-                start, end = parts[0][0], parts[-1][1]
-                left = max(reading.text.rfind(c, 0, start) for c in "。;!?\n,:") + 1
-                if kind == "describe" or not scan.has(self.deny, left, end):
-                    places.append((start, end))
-        return sorted(places)
-
-    def refuses(self, reading: Normalised, sentence: tuple[int, int]) -> bool:
-        """Whether a sentence (normalised) declines to speak of a product."""
-        return self.lexicon.scan(reading).has(self.refuse, *sentence)
 
 
 class Screen:
@@ -112,7 +82,9 @@ class Screen:
         self.meaning = meaning
         self.allowed_contacts = frozenset(allowed_contacts)
         self._settings = suitability
-        self._pushing = _Pushing()
+        self._names: dict[str, bool] = {}
+        self._warning = lru_cache(maxsize=4096)(self._warns)
+        self._pushing = Pushing()
 
     def screen(
         self,
@@ -181,25 +153,50 @@ class Screen:
         known_products: ProductIndex | None,
         allowed: Collection[str],
     ) -> _Request:
-        reading = normalise(text)
+        plain = normalise(text)
         known = known_products or ProductIndex(products)
-        mentions = known.mentions(reading)
+        mentions = known.mentions(plain)
+        recorded = {m.place for m in mentions if self._harmless(plain.text[slice(*m.place)])} if known_products else set()
         if products and known_products is not None:
-            declared = ProductIndex(products).mentions(reading)
+            declared = ProductIndex(products).mentions(plain)
             mentions = mentions + [m for m in declared if all(m.place != k.place for k in mentions)]
+        reading, mentions = named_once(plain, mentions, recorded)
+        scan = self.policy.scan(reading)
         return _Request(
-            text, reading, self.policy.scan(reading), speaker, customer, products, passages, initiative, today,
-            known, mentions, self.allowed_contacts | frozenset(allowed),
+            text, reading, scan, speaker, customer, products, passages, initiative, today, known, mentions,
+            self._pushing.read(reading), quoted(text, scan, passages), self.allowed_contacts | frozenset(allowed),
         )  # fmt: skip
+
+    def _harmless(self, name: str) -> bool:
+        """Whether a name of the records says nothing forbidden by itself; only such a name is read as one sign."""
+        known = self._names.get(name)
+        if known is None:
+            known = self._names[name] = not self.policy.hits(self.policy.scan(normalise(name)))
+        return known
+
+    def _warned(self, request: _Request, place: Place) -> bool:
+        """Whether the words at `place` are quoted from under a heading that warns or forbids (识别非法荐股)."""
+        above = request.quoted.get(request.scan.sentences[request.scan.sentence_of(place[0])])
+        return above is not None and self._warning(above)
 
     def _claims(self, request: _Request) -> list[Finding]:
         found = []
         for hit in self.policy.hits(request.scan, speaker=request.speaker, today=request.today):
+            if self._excused(request, hit):
+                continue
             rule, span = hit.rule, request.reading.span(*hit.place)
             shown = request.text[slice(*span)]
             clause = f"{rule.clause} [{rule.certainty}]"
             found.append(Finding(rule.code, rule.action, f"{rule.reason}：「{shown}」", clause, span))
         return found
+
+    def _warns(self, heads: str) -> bool:
+        """Whether headings announce warnings or prohibitions."""
+        scan, words = self.policy.scan(normalise(heads)), self.policy.context_words
+        return any(scan.has(s, 0, len(scan.text)) for s in (words.warning, words.prohibition))
+
+    def _excused(self, request: _Request, hit: RuleHit) -> bool:
+        return "warning" in hit.rule.contexts and self._warned(request, hit.place)
 
     def _meanings(self, request: _Request) -> list[Finding]:
         if self.meaning is None:
@@ -207,7 +204,7 @@ class Screen:
         found = []
         for code, place, probability in self.meaning.judge(request.scan, self.policy):
             rule = next((r for r in self.policy.rules if r.code == code), None)
-            if rule is None or request.speaker in rule.unless_speaker:
+            if rule is None or request.speaker in rule.unless_speaker or self._warned(request, place):
                 continue
             reason = f"{rule.reason}（整句语义，把握 {probability:.2f}）"
             clause = f"{rule.clause} [{rule.certainty}]"
@@ -219,20 +216,27 @@ class Screen:
         return [
             Finding("pii_leak", "block", f"含有{labels[d.kind]}，应隐藏", PRIVACY_CLAUSE, d.span)
             for d in personal_data.find(request.text, allowed=request.allowed)
+            if not self._published(request, d)
         ]
+
+    @staticmethod
+    def _published(request: _Request, datum: personal_data.PersonalDatum) -> bool:
+        """An address or mailbox that stands in a passage of the records open to the public is the firm's own."""
+        written = request.text[slice(*datum.span)]
+        open_passages = (p for p in request.passages or () if isinstance(p, Passage) and p.audience == "public")
+        return datum.kind in _PUBLISHED and any(written in p.text for p in open_passages)
 
     def _suitability(self, request: _Request) -> list[Finding]:
         named = {m.product.code: m.product for m in request.mentions}
         concerned = {p.code: p for p in request.products} | named
         decided = self.decisions(concerned.values(), request.customer, request.initiative, request.today)
-        pushes = self._pushing.found(request.reading, "push")
-        fits = self._pushing.found(request.reading, "match")
+        pushes, fits = request.told.places["push"], request.told.places["match"]
         found: list[Finding] = []
         for product, result in decided:
             if result.decision == "suitable":
                 continue
             title = product.name or product.code
-            reasons = "、".join(_wording()["reasons"][r] for r in result.reasons)
+            reasons = "、".join(wording()["reasons"][r] for r in result.reasons)
             clause = "；".join(result.clauses)
             said = [*pushes, *fits]
             if result.decision == "forbidden":
@@ -253,18 +257,18 @@ class Screen:
         """
         declared = any(p.code == product.code for p in request.products)
         places = [m.place for m in request.mentions if m.product.code == product.code]
-        telling = [p for kind in ("push", "match", "describe") for p in self._pushing.found(request.reading, kind)]
+        telling = [p for places in request.told.places.values() for p in places]
         for start, end in request.scan.sentences:
             inside = [p for p in places if start <= p[0] < end]
             tells = any(start <= p[0] < end for p in telling)
             tells = tells or (bool(inside) and request.initiative == "firm")
-            if (inside or declared) and tells and not self._pushing.refuses(request.reading, (start, end)):
+            if (inside or declared) and tells and not request.told.refuses((start, end)):
                 return request.reading.span(*(inside or [(start, end)])[0])
         return None
 
     def _unfounded_match(self, request: _Request, fits: list[tuple[int, int]]) -> list[Finding]:
         """ "适合您" to somebody whose class nobody knows, whatever the product."""
-        reasons = _wording()["reasons"]["not_assessed"]
+        reasons = wording()["reasons"]["not_assessed"]
         clause = decide(None, Product(""), initiative="customer", today=request.today).clauses[0]
         return [_unsuitable(f"不得表示适合该客户：{reasons}", clause, request.reading.span(*p)) for p in fits[:1]]
 

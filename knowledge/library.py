@@ -148,10 +148,7 @@ class Library:
             if revision.slot is None and (audience == "staff" or revision.audience == "public")
         ]
         rows = self._rows(found)
-        if live:
-            collection = self._sync("live", rows)
-        else:
-            collection = self._sync("archive", self._rows(self._answering()))
+        collection = self._sync("live", rows) if live else self._sync("archive", self._rows(self._answering()))
         self._vectors.drop(keep=[self._name("live"), self._name("archive")])
         keys = frozenset(key for key, _ in rows)
         entries = self._load_entries(sorted(keys))

@@ -103,7 +103,7 @@ class MarkerRouter:
         "系统提示词": "attack",
         "写一首诗": "out_of_scope",
         "你好": "smalltalk",
-        "我的资产": "personal",
+        "我的委托": "personal",
     }
 
     def route(self, text: str, history: Sequence[Message] = ()) -> Routing:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from knowledge.embedding.pair import TRAINED, Encoded, batches, encode, inputs
+from knowledge.embedding.pair import TRAINED, Encoded, encode, inputs
 
 TRAINED_ON = ("lanjiang", "starter")
 DEVELOPED_ON = "beichen"
@@ -38,6 +38,8 @@ HEAD_RATE = 1e-3
 WEIGHT_DECAY = 0.01
 LIST_SHARE = 0.7
 BFLOAT = True
+BATCH_TOKENS = 1024
+BATCH_PAIRS = 32
 EPOCHS = 2
 
 
@@ -162,8 +164,9 @@ def read_groups(path: Path) -> list[Group]:
     rng = np.random.default_rng(SEED)
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        row: Mapping[str, Any] = json.loads(line)
-        group = Group(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()})
+        row = json.loads(line)
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+        group = Group(**values)
         found.append(thinned(group, rng))
     return found
 
@@ -201,6 +204,20 @@ def lower(groups: Sequence[Group], cache: Path) -> Lower:
             hidden[bounds[i] : bounds[i + 1]] = row[: len(pairs[i].ids)]
     np.save(cache, hidden)
     return Lower(hidden, bounds, pairs)
+
+
+def batches(pairs: Sequence[Encoded]) -> Iterator[list[int]]:
+    """Numbers of pairs of like length together; a batch holds a bounded number of tokens."""
+    batch: list[int] = []
+    longest = 0
+    for number in sorted(range(len(pairs)), key=lambda i: -len(pairs[i].ids)):
+        if batch and ((len(batch) + 1) * longest > BATCH_TOKENS or len(batch) == BATCH_PAIRS):
+            yield batch
+            batch = []
+        longest = longest if batch else len(pairs[number].ids)
+        batch.append(number)
+    if batch:
+        yield batch
 
 
 class Upper:
@@ -271,7 +288,7 @@ class Upper:
                 out |= {f"{name}.levels": (levels + 128).astype(np.uint8), f"{name}.scales": scales}
             else:
                 out[name] = value
-        np.savez_compressed(path, **out)
+        np.savez_compressed(path, allow_pickle=False, **out)
 
 
 def _new_head(hidden: int) -> dict[str, np.ndarray]:
@@ -318,7 +335,7 @@ class Training:
             self.torch.nn.utils.clip_grad_norm_(list(self.model.values.values()), 1.0)
             self.optimizer.step()
             self.schedule.step()
-            losses.append(float(loss))
+            losses.append(loss.item())
             if len(losses) % 20 == 0:
                 print(f"  step {len(losses)}: {np.mean(losses[-20:]):.4f} {time.strftime('%X')}", flush=True)
         return float(np.mean(losses))
@@ -362,7 +379,7 @@ class Training:
                 shares[row, 0, start:end] = 1.0 / (end - start)
         real = torch.tensor(np.arange(longest) < np.array([[len(pair.ids)] for pair in pairs]))
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=BFLOAT):
-            return self.model(*map(torch.tensor, (x,)), real, torch.tensor(asked), torch.tensor(told), dropout=dropout)
+            return self.model(torch.tensor(x), real, torch.tensor(asked), torch.tensor(told), dropout=dropout)
 
     def scores(self, chosen: Sequence[int]) -> list[np.ndarray]:
         """Logits of all pairs of these groups."""

@@ -17,22 +17,28 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from assistant.question import readings
+from assistant.settings import Settings
 from assistant.turn import Passage
 from evals.cases import Case, answer_cases, met
 from evals.training.fit_adapter import Drawn, fit
 from evals.workbench import installation
+from knowledge.embedding.pair import PairScorer, pair_text
 from knowledge.library import head_text
 from knowledge.records.materials import embedded_text, text_hash
 from knowledge.retrieval import answerable, features
 from knowledge.retrieval.adapter import Adapter, save_adapter
 from knowledge.retrieval.query import Query
 from knowledge.retrieval.search import HERE as MODELS
-from knowledge.retrieval.search import Hit, Search
+from knowledge.retrieval.search import LOOKED_AT_TWICE, Hit, Search
+from knowledge.retrieval.second import DECISION, ORDER, Second, decision_row, order_rows
 
-TRAINED_ON = ("lanjiang", "beichen")
+TRAINED_ON = ("lanjiang", "beichen", "starter")
+UNSEEN_BY_PAIR = "beichen"
+NEGATIVES = 20
 FOLDS = 5
 TODAY = date(2026, 11, 22)
 SEED = 20261122
@@ -131,8 +137,9 @@ def label(case: Case, passages: dict[int, Passage]) -> np.ndarray:
 
 def fit_ranker(samples: Sequence[Sample]) -> GradientBoostingClassifier:
     """Boosted trees on (question, passage) pairs, positives weighted up."""
-    rows = np.concatenate([sample.rows for sample in samples])
-    labels = np.concatenate([sample.labels for sample in samples])
+    kept = [_contested(sample) for sample in samples]
+    rows = np.concatenate([sample.rows[places] for sample, places in zip(samples, kept, strict=True)])
+    labels = np.concatenate([sample.labels[places] for sample, places in zip(samples, kept, strict=True)])
     positive = (labels > 0.3).astype(int)
     weights = np.where(positive == 1, 0.5 + labels, 0.35)
     model = GradientBoostingClassifier(
@@ -141,6 +148,13 @@ def fit_ranker(samples: Sequence[Sample]) -> GradientBoostingClassifier:
     )  # fmt: skip
     model.fit(rows, positive, sample_weight=weights)
     return model
+
+
+def _contested(sample: Sample) -> np.ndarray:
+    """The places of the positives and of the negatives nearest to the question."""
+    by_cosine = np.argsort(-sample.rows[:, 0], kind="stable")
+    negatives = [i for i in by_cosine if sample.labels[i] <= 0.3]
+    return np.array([*np.flatnonzero(sample.labels > 0.3), *negatives[:NEGATIVES]], dtype=int)
 
 
 def fit_judge(rows: np.ndarray, labels: np.ndarray) -> GradientBoostingClassifier:
@@ -197,6 +211,54 @@ def figures(samples: Sequence[Sample], probabilities: Sequence[np.ndarray]) -> d
     }  # fmt: skip
 
 
+def fit_second(samples: Sequence[Sample], first: Sequence[np.ndarray], judged: np.ndarray) -> Second:
+    """Join the pair model's scores with the first look, on a corpus the pair model never saw; prints what it gains."""
+    pairs = PairScorer(Settings().cache)
+    tops, rows, labels = [], [], []
+    for sample, p in zip(samples, first, strict=True):
+        order = np.argsort(-p, kind="stable")[:LOOKED_AT_TWICE]
+        pair = pairs.scores(sample.query.text, [pair_text(sample.passages[sample.keys[i]]) for i in order])
+        tops.append((p[order], pair, sample.labels[order]))
+        rows.append(order_rows(p[order], pair))
+        labels.append(sample.labels[order] > 0.3)
+    unit = LogisticRegression(C=3.0, fit_intercept=False, max_iter=1000)
+    order_weights = unit.fit(np.concatenate(rows), np.concatenate(labels)).coef_[0]
+    decisions, answers, right = [], [], []
+    for (p, pair, label), judge in zip(tops, judged, strict=True):
+        joined = 1 / (1 + np.exp(-(order_rows(p, pair) @ order_weights)))
+        best = np.argsort(-joined, kind="stable")
+        decisions.append(decision_row(float(judge), pair[best], joined[best]))
+        answers.append(float(label.max(initial=0) > 0.3))
+        right.append(label[best[0]] >= max(label.max(initial=0), 0.3))
+    table, wanted = np.stack(decisions), np.array([sample.case.answerable for sample in samples])
+    result = np.array(answers)
+    out = np.zeros(len(samples))
+    groups = np.array([hash_of(sample.case.id) % FOLDS for sample in samples])
+    for fold in range(FOLDS):
+        model = LogisticRegression(C=1.0, fit_intercept=False, max_iter=1000)
+        model.fit(table[groups != fold], result[groups != fold])
+        out[groups == fold] = model.predict_proba(table[groups == fold])[:, 1]
+    print("second look: first passage right", round(float(np.mean(np.array(right)[wanted])), 4), end="; ")
+    print("AUC of the question", round(float(roc_auc_score(wanted, out)), 4))
+    show_thresholds(out, result, wanted)
+    final = LogisticRegression(C=1.0, fit_intercept=False, max_iter=1000).fit(table, result)
+    return Second(order_weights, final.coef_[0])
+
+
+def show_thresholds(out: np.ndarray, labels: np.ndarray, wanted: np.ndarray) -> None:
+    """Print what each threshold would answer and refuse."""
+    for threshold in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
+        kept, refused = np.mean(out[labels == 1] >= threshold), np.mean(out[~wanted] < threshold)
+        print(f"  at {threshold}: answered when right {kept:.3f}, unanswerable refused {refused:.3f}")
+
+
+def save_second(second: Second, path: Path) -> None:
+    """Write the two units as the JSON that knowledge.retrieval.second reads."""
+    order = {name: round(float(w), 5) for name, w in zip(ORDER, second.order, strict=True)}
+    decision = {name: round(float(w), 5) for name, w in zip(DECISION, second.decision, strict=True)}
+    path.write_text(json.dumps({"order": order, "decision": decision}, indent=1) + "\n", encoding="utf-8")
+
+
 def export(model: GradientBoostingClassifier, names: Sequence[str], path: Path) -> None:
     """Write a fitted ensemble as the JSON that knowledge.retrieval.model reads."""
     trees = []
@@ -241,10 +303,11 @@ def main() -> None:
     wanted = np.array([sample.case.answerable for sample in samples])
     print("answerable: AUC", round(float(roc_auc_score(wanted, out)), 4), "of the question;", end=" ")
     print(round(float(roc_auc_score(labels, out)), 4), "of the result")
-    for threshold in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
-        kept, refused = np.mean(out[labels == 1] >= threshold), np.mean(out[~wanted] < threshold)
-        print(f"  at {threshold}: answered when right {kept:.3f}, unanswerable refused {refused:.3f}")
+    show_thresholds(out, labels, wanted)
+    chosen = [i for i, sample in enumerate(samples) if sample.case.id.startswith(UNSEEN_BY_PAIR)]
+    second = fit_second([samples[i] for i in chosen], [probabilities[i] for i in chosen], out[chosen])
     if not options.dry:
+        save_second(second, MODELS / "second.json")
         save_adapter(adapter, MODELS / "adapter.npz")
         export(fit_ranker(samples), features.NAMES, MODELS / "ranker.json")
         export(fit_judge(rows, labels), answerable.NAMES, MODELS / "answerable.json")

@@ -1,6 +1,7 @@
-"""Lend the questions of the answer cases to the router's training: real questions, labelled by the kind of their source.
+"""Lend the questions of the answer cases to the router's training, labelled by the kind of their source.
 
-`python -m evals.training.route_questions` writes assistant/routing/training/questions.jsonl. The held-out corpus stays out.
+`python -m evals.training.route_questions` writes assistant/routing/training/questions.jsonl. The held-out corpus
+stays out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ TARGET = HERE.parent / "assistant" / "routing" / "training" / "questions.jsonl"
 
 def kinds(folder: Path) -> dict[str, str]:
     """The kind of each document below a folder, by id."""
-    found = {}
+    found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.endswith((".meta.yaml", ".yaml")):
             try:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,6 @@ GRAPH_VERSION = 1  # raise it with every change of pair_graph, e5_graph, e5_toke
 TRAINED = Path(__file__).with_name("pair.npz")
 QUESTION_TOKENS = 48
 TEXT_TOKENS = 96
-_BATCH_TOKENS = 1024
-_BATCH_PAIRS = 32
 _CHARACTERS_PER_TOKEN = 8
 
 Scores = NDArray[np.float32]
@@ -66,7 +65,7 @@ def read(path: Path) -> Trained:
         content = path.read_bytes()
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise EmbeddingError(f"无法读取问答匹配模型 {path.name}：{error}") from error
     packed = [name.removesuffix(".levels") for name in arrays if name.endswith(".levels")]
     if not packed:
@@ -145,10 +144,9 @@ class PairScorer:
     def scores(self, question: str, texts: Sequence[str]) -> Scores:
         """One logit per text, in the order given, float32 (len(texts),); higher answers better."""
         found = np.zeros(len(texts), dtype=np.float32)
-        pairs = [encode(self._tokens, self._weights.vocabulary, question, text) for text in texts]
-        for batch in batches(pairs):
-            (logits,) = self._session.run(["logits"], inputs([pairs[i] for i in batch], self._weights))
-            found[batch] = logits
+        for number, text in enumerate(texts):
+            pair = encode(self._tokens, self._weights.vocabulary, question, text)
+            (found[number : number + 1],) = self._session.run(["logits"], inputs([pair], self._weights))
         return found
 
     def _open(self, path: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -166,17 +164,3 @@ class PairScorer:
         from knowledge.embedding import pair_graph  # imports onnx, which only writing needs
 
         return pair_graph.write(self._weights, self._trained)
-
-
-def batches(pairs: Sequence[Encoded]) -> Iterator[list[int]]:
-    """Numbers of pairs of like length together; a batch holds a bounded number of tokens."""
-    batch: list[int] = []
-    longest = 0
-    for number in sorted(range(len(pairs)), key=lambda i: -len(pairs[i].ids)):
-        if batch and ((len(batch) + 1) * longest > _BATCH_TOKENS or len(batch) == _BATCH_PAIRS):
-            yield batch
-            batch = []
-        longest = longest if batch else len(pairs[number].ids)
-        batch.append(number)
-    if batch:
-        yield batch

@@ -165,6 +165,12 @@ class Materials:
         found = self._load(condition)
         return found[max(found)] if found else None
 
+    def was_approved(self, revision_hash: str) -> bool:
+        """Whether a revision carried a valid approval when it was recorded, superseded by now or not."""
+        query = select(func.count()).where(revisions.c.hash == revision_hash, revisions.c.approved)
+        with self.database.reading() as connection:
+            return bool(connection.execute(query).scalar())
+
     def neighbours(self, key: Key, before: int, after: int) -> dict[Key, Passage]:
         """The passages around `key` in its document revision, in order, itself included."""
         with self.database.reading() as connection:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from assistant.turn import Passage
+from knowledge.embedding.pair import pair_text
 from knowledge.index.names import Named
 from knowledge.library import Library, View
 from knowledge.retrieval import answerable, features
 from knowledge.retrieval.adapter import Adapter, load_adapter
 from knowledge.retrieval.model import Trees, load_trees
 from knowledge.retrieval.query import Query, prepare
+from knowledge.retrieval.second import FAR_BEHIND, PairModel, Second, load_second
 from knowledge.retrieval.words import plain
 
 HERE = Path(__file__).parent
 FETCHED = 24
+LOOKED_AT_TWICE = 4
 NAMED_WELL = 4.0
 NAMED_DOCUMENTS = 2
 NAMED_PASSAGES = 60
@@ -60,6 +63,7 @@ class Models:
 
     ranker: Trees
     judge: Trees
+    second: Second
     adapter: Adapter | None
 
     @classmethod
@@ -67,30 +71,40 @@ class Models:
         """The committed models. ValueError when they were trained on other features."""
         ranker = load_trees(HERE / "ranker.json", features.NAMES)
         judge = load_trees(HERE / "answerable.json", answerable.NAMES)
-        return cls(ranker, judge, load_adapter(HERE / "adapter.npz", embedder))
+        second = load_second(HERE / "second.json")
+        return cls(ranker, judge, second, load_adapter(HERE / "adapter.npz", embedder))
 
 
 class Search:
     """Finds passages in a view. Thread-safe. Without models (only while training them) it yields candidates alone."""
 
-    def __init__(self, library: Library, models: Models | None, reranker: Reranker | None = None) -> None:
+    def __init__(
+        self,
+        library: Library,
+        models: Models | None,
+        reranker: Reranker | None = None,
+        pairs: PairModel | None = None,
+    ) -> None:
         self.library = library
         self._models = models
         self.adapter = models.adapter if models is not None else None
         self._reranker = reranker
+        self._pairs = pairs
         self._seen: OrderedDict[int, features.Seen] = OrderedDict()
 
     def find(self, readings: Sequence[str], view: View, *, elliptical: bool = False) -> Found:
         """Search every reading of the question (the plain one first) and keep the one that answers best.
 
         A reading that adds context must be clearly better than the plain question, unless that one is `elliptical`.
+        Only the best two readings are looked at twice.
         """
-        found = [self.find_one(text, view, rewritten=index > 0) for index, text in enumerate(readings)]
-        if elliptical and len(found) > 1:
-            return max(found[1:], key=lambda one: one.answerable)
-        return max(found, key=lambda one: one.answerable - (0.0 if one is found[0] else CONTEXT_MARGIN))
+        wanted = readings[1:] if elliptical and len(readings) > 1 else readings
+        first = [self._look(text, view, rewritten=text != readings[0]) for text in wanted]
+        ranked = sorted(first, key=lambda one: -_standing(one, readings[0], elliptical))
+        looked = [self._look_again(one) for one in ranked[:2]]
+        return max(looked, key=lambda one: _standing(one, readings[0], elliptical))
 
-    def find_one(self, text: str, view: View, *, rewritten: bool = False) -> Found:
+    def _look(self, text: str, view: View, *, rewritten: bool) -> Found:
         query, passages, evidence = self.candidates(text, view, rewritten=rewritten)
         if not passages:
             return Found(query, (), 0.0)
@@ -103,6 +117,19 @@ class Search:
         hits = tuple(Hit(keys[i], passages[keys[i]], float(probabilities[i]), evidence[i]) for i in order)
         row = answerable.row(query, hits, {hit.key: self.look(hit.key, hit.passage) for hit in hits[:8]})
         return Found(query, hits, float(self._models.judge.probabilities(row.reshape(1, -1))[0]))
+
+    def _look_again(self, found: Found) -> Found:
+        """The result with its best passages read together with the question, when there is a model for that."""
+        if self._pairs is None or self._models is None or not found.hits:
+            return found
+        top, rest = found.hits[:LOOKED_AT_TWICE], found.hits[LOOKED_AT_TWICE:]
+        pair = self._pairs.scores(found.query.text, [pair_text(hit.passage) for hit in top])
+        joined = self._models.second.probabilities(np.array([hit.probability for hit in top]), pair)
+        order = np.argsort(-joined, kind="stable")
+        answers = self._models.second.answerable(found.answerable, pair[order], joined[order])
+        again = [replace(top[i], probability=float(joined[i])) for i in order]
+        behind = [replace(hit, probability=hit.probability * FAR_BEHIND) for hit in rest]
+        return Found(found.query, (*again, *behind), answers)
 
     def candidates(
         self, text: str, view: View, *, rewritten: bool = False
@@ -141,6 +168,11 @@ class Search:
             while len(self._seen) > SEEN_KEPT:
                 self._seen.popitem(last=False)
         return seen
+
+
+def _standing(found: Found, plain_text: str, elliptical: bool) -> float:
+    """How well a reading stands: its answerability, less a margin for context that was added to a whole question."""
+    return found.answerable - (CONTEXT_MARGIN if found.query.text != plain_text and not elliptical else 0.0)
 
 
 def residual(text: str, named: Mapping[str, Named], view: View) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,7 +19,7 @@ from assistant.channels.http import build
 from assistant.channels.settings import HttpSettings
 from assistant.log import NotLogged
 from assistant.settings import Settings
-from assistant.turn import Asked, Citation, Customer, Draft, Finding, Message, Passage, Reply, Routing, Verdict
+from assistant.turn import Asked, Citation, Customer, Draft, Finding, Message, Reply, Verdict
 from knowledge.retrieval.search import Hit
 from tests.branch import TODAY, Branch
 
@@ -303,8 +305,6 @@ def test_citations_resolve_on_their_day(branch: Branch, question: str, day: date
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_answers_quote_their_sources(branch: Branch, question: str) -> None:
     """Clear-cut questions are answered, and every number of the body stands in a cited passage."""
-    import re
-
     reply = branch.ask(question)
     assert reply.outcome == "answer"
     assert reply.citations
@@ -382,8 +382,6 @@ def test_a_lost_index_is_built_again(own: Branch) -> None:
     """Without its vector folder an installation answers the same from the records."""
     before = own.ask(STAR)
     own.close()
-    import shutil
-
     shutil.rmtree(own.folder / "chroma")
     assert own.ask(STAR).citations == before.citations
 
@@ -545,7 +543,7 @@ def test_a_switch_that_cannot_be_logged_is_not_turned_off(own: Branch, monkeypat
 def test_values_are_frozen(branch: Branch) -> None:
     """What travels through a turn cannot be changed on its way."""
     reply = branch.ask(STAR)
-    for value in (reply, reply.citations[0], asked(), Finding("rude", "block", "", "", (0, 0)), Routing("human", 1, "")):
+    finding = Finding("rude", "block", "", "", (0, 0))
+    for value, name in ((reply, "text"), (reply.citations[0], "quote"), (asked(), "customer"), (finding, "action")):
         with pytest.raises(AttributeError):
-            value.text = "x"  # type: ignore[union-attr,misc]
-    assert isinstance(branch.installation.materials.passage(reply.citations[0].passage), Passage)
+            setattr(value, name, "x")

@@ -69,7 +69,7 @@ def test_a_bad_row_never_stops_the_rest(file: Path, capsys: pytest.CaptureFixtur
 
 def test_bom_and_windows_lines(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file from a Windows editor reads like any other."""
-    file.write_bytes("\ufeff{\"id\": 1, \"text\": \"科创板\"}\r\n{\"id\": 2, \"text\": \"创业板\"}\r\n".encode())
+    file.write_bytes('\ufeff{"id": 1, "text": "科创板"}\r\n{"id": 2, "text": "创业板"}\r\n'.encode())
     assert run(file, capsys) == (0, [{"id": 1, "said": "科创板"}, {"id": 2, "said": "创业板"}])
 
 

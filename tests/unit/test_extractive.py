@@ -20,7 +20,9 @@ from knowledge.retrieval.words import Words, plain
 
 WORDS = Words()
 EMPTY = Keywords([])
-SENTENCE = st.text(st.sampled_from("科创板开通条件资产日均万元费率 0123456789%，。；！？\n-Aa"), min_size=1, max_size=120)
+SENTENCE = st.text(
+    st.sampled_from("科创板开通条件资产日均万元费率 0123456789%，。；！？\n-Aa"), min_size=1, max_size=120
+)
 TEXT = st.lists(SENTENCE, min_size=1, max_size=8).map("".join)
 
 
@@ -46,7 +48,7 @@ def found(question: str, *passages: Passage, probabilities: tuple[float, ...] = 
 
 
 def records(**rows: Passage) -> Materials:
-    return cast(Materials, Neighbours({index: row for index, row in enumerate(rows.values())}))
+    return cast(Materials, Neighbours(dict(enumerate(rows.values()))))
 
 
 @given(TEXT, st.sampled_from(["text", "list", "steps", "faq"]), st.text(max_size=20))
@@ -90,7 +92,9 @@ def test_list_is_said_whole() -> None:
 def test_row_is_said_in_words_and_quoted_as_it_stands() -> None:
     """A table row is said with its column names; the quote is the row."""
     row = replace(
-        passage("方向：转出；单日限额：300万元", "row"), columns=(("方向", "转出"), ("单日限额", "300万元")), table="限额"
+        passage("方向：转出；单日限额：300万元", "row"),
+        columns=(("方向", "转出"), ("单日限额", "300万元")),
+        table="限额",
     )
     draft = compose([found("转出单日限额", row)], records(only=row), WORDS)
     assert "转出" in draft.body

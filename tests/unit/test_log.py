@@ -152,7 +152,9 @@ def test_database_full_logs_nothing(case: Case) -> None:
     """A database that cannot grow refuses the row; the log stays sound."""
     with case.database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {connection.exec_driver_sql('PRAGMA page_count').scalar()}")
+        connection.exec_driver_sql(
+            f"PRAGMA max_page_count = {connection.exec_driver_sql('PRAGMA page_count').scalar()}"
+        )
     with pytest.raises(NotLogged):
         case.log.append("a", "turn", {"long": "x" * 400_000})
     with case.database.engine.connect() as connection:
@@ -223,9 +225,7 @@ def edit_a_row_and_its_hash(case: Case) -> None:
 
 def edit_the_last_row_and_its_hash(case: Case) -> None:
     values = case.row(6) | {"recorded_at": "2020-01-01T00:00:00+08:00"}
-    case.sql(
-        "UPDATE log_turns SET recorded_at = ?, hash = ? WHERE number = 6", values["recorded_at"], row_hash(values)
-    )
+    case.sql("UPDATE log_turns SET recorded_at = ?, hash = ? WHERE number = 6", values["recorded_at"], row_hash(values))
 
 
 def cut_the_middle(case: Case) -> None:

@@ -12,7 +12,10 @@ from knowledge.retrieval.words import Words
 
 WORDS = Words()
 TALK = st.text(
-    st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("那它这个呢？科创板费率开通条件，A类c的吗不是")), max_size=40
+    st.one_of(
+        st.characters(exclude_categories=["Cs"]), st.sampled_from("那它这个呢？科创板费率开通条件，A类c的吗不是")
+    ),
+    max_size=40,
 )
 
 

@@ -13,7 +13,10 @@ from knowledge.retrieval import words as words_module
 from knowledge.retrieval.words import Words, bigrams, names_of, overlap, plain, syllables
 
 SYNONYMS = Path(words_module.__file__).with_name("synonyms.yaml")
-CHINESE = st.text(st.sampled_from("科创板权限開戶門檻傭金風險測評基金乾著髮麵雲后里，。？！ＡＢ１２％①㎡\u200b\u3000 ab12"), max_size=30)
+CHINESE = st.text(
+    st.sampled_from("科创板权限開戶門檻傭金風險測評基金乾著髮麵雲后里，。？！ＡＢ１２％①㎡\u200b\u3000 ab12"),
+    max_size=30,
+)
 
 
 @pytest.fixture(scope="module")
