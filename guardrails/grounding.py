@@ -23,6 +23,7 @@ from guardrails.products import Mention, ProductIndex
 from guardrails.quantities import Quantity, quantities
 
 CLAUSE = "本公司生成内容溯源要求：数字、日期、费率、代码与产品名称须见于所引用的审核材料 [M]"
+PASSAGES_KEPT = 4096
 _SENTENCE = re.compile(r"[。!?;；！？\n]+[”」』)]?")
 _JOINED = re.compile(r"[\s》《\"”“）)(（a-z\d]{0,12}(?:和|与|、|及|以及|跟|,|vs)?[\s》《\"”“(（]{0,3}")
 _WORD = re.compile(r"[\u4e00-\u9fffa-z]{2,}")
@@ -68,6 +69,8 @@ class _Fact:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
+    """What passages can bear out: facts, codes of the products they speak of, words, and the text itself."""
+
     facts: tuple[_Fact, ...]
     products: frozenset[str]
     words: frozenset[str]
@@ -122,6 +125,13 @@ def _about(
     return frozenset(codes)
 
 
+@lru_cache(maxsize=PASSAGES_KEPT)
+def _evidence(passage: Passage | str, index: ProductIndex) -> _Evidence:
+    """One passage as evidence; the same passage comes with many answers and is read once."""
+    facts, named, text = _facts(passage, index)
+    return _Evidence(tuple(facts), named, frozenset(rjieba.cut_for_search(text)), text)
+
+
 def _facts(passage: Passage | str, index: ProductIndex) -> tuple[list[_Fact], frozenset[str], str]:
     reading = plain(_passage_text(passage))
     text = reading.text
@@ -161,16 +171,13 @@ def _with_value(quantity: Quantity) -> frozenset[str]:
 
 def gather(passages: Sequence[Passage | str], index: ProductIndex) -> _Evidence:
     """What the passages can bear out."""
-    facts: list[_Fact] = []
-    named: set[str] = set()
-    texts: list[str] = []
-    for passage in passages:
-        found, codes, text = _facts(passage, index)
-        facts += found
-        named |= codes
-        texts.append(text)
-    whole = "\n".join(texts)
-    return _Evidence(tuple(facts), frozenset(named), frozenset(rjieba.cut_for_search(whole)), whole)
+    read = [_evidence(passage, index) for passage in passages]
+    return _Evidence(
+        tuple(f for e in read for f in e.facts),
+        frozenset(code for e in read for code in e.products),
+        frozenset(word for e in read for word in e.words),
+        "\n".join(e.text for e in read),
+    )
 
 
 def _supported(quantity: Quantity, about: frozenset[str], subjects: frozenset[int], evidence: _Evidence) -> str | None:
@@ -201,14 +208,17 @@ def _allowed_spans(text: str, allowed: Collection[str]) -> list[Place]:
 
 
 def _number_findings(
-    reading: Normalised, evidence: _Evidence, index: ProductIndex, allowed: Collection[str], mentions: list[Mention]
+    reading: Normalised,
+    evidence: _Evidence,
+    read: Sequence[Quantity],
+    allowed: Collection[str],
+    mentions: list[Mention],
 ) -> list[Finding]:
     text = reading.text
     free = _allowed_spans(text, allowed)
     keys = frozenset(k for a in allowed for q in quantities(plain(a)) for k in q.keys)
     found: list[Finding] = []
     last: frozenset[str] = frozenset()
-    read = quantities(reading)
     for sentence in _spans(text):
         for q in (q for q in read if sentence[0] <= q.place[0] and q.place[1] <= sentence[1]):
             inside_name = any(m.place[0] <= q.place[0] and q.place[1] <= m.place[1] for m in mentions)
@@ -272,13 +282,17 @@ def support(sentence: str, evidence_words: frozenset[str], evidence_text: str) -
 
 
 def _sentence_findings(
-    reading: Normalised, evidence: _Evidence, allowed: Collection[str], mentions: list[Mention]
+    reading: Normalised,
+    evidence: _Evidence,
+    read: Sequence[Quantity],
+    allowed: Collection[str],
+    mentions: list[Mention],
 ) -> list[Finding]:
     limits = settings()
     more = " ".join(plain(a).text for a in allowed)
     words = evidence.words | frozenset(rjieba.cut_for_search(more)) if more else evidence.words
     text = evidence.text + "\n" + more
-    checked = sorted([m.place for m in mentions] + [q.place for q in quantities(reading)])
+    checked = sorted([m.place for m in mentions] + [q.place for q in read])
     found: list[Finding] = []
     for start, end in _spans(reading.text):
         sentence = reading.text[start:end].strip()
@@ -319,12 +333,13 @@ def unsupported(
     reading = plain(text)
     mentions = index.mentions(reading)
     evidence = gather(passages, index)
+    read = quantities(reading)
     found = [
-        *_number_findings(reading, evidence, index, allowed, mentions),
+        *_number_findings(reading, evidence, read, allowed, mentions),
         *_name_findings(reading, evidence, mentions, allowed),
     ]
     stated = [f.span for f in found]
-    for finding in _sentence_findings(reading, evidence, allowed, mentions):
+    for finding in _sentence_findings(reading, evidence, read, allowed, mentions):
         if not any(finding.span[0] <= s and e <= finding.span[1] for s, e in stated):
             found.append(finding)
     return sorted(found, key=lambda f: f.span)

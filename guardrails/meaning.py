@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -58,8 +58,9 @@ def features(scan: Scan, sentence: Place, policy: Policy) -> list[int]:
 
 def _classes(scan: Scan, sentence: Place, policy: Policy) -> Iterator[str]:
     present: list[tuple[int, str]] = []
+    known = scan.hits.symbols
     for name, symbol in policy.class_symbols.items():
-        hits = scan.within(symbol, *sentence)
+        hits = () if symbol not in known else scan.within(symbol, *sentence)
         if hits:
             present.append((hits[0][0], name))
             yield f"c:{name}"
@@ -85,13 +86,14 @@ def marked(scan: Scan, sentence: Place, policy: Policy) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """Weights (codes × buckets), biases and thresholds of a trained classifier."""
+    """Weights (buckets × codes), biases and thresholds of a trained classifier."""
 
     codes: tuple[str, ...]
     weights: NDArray[np.float32]
     biases: NDArray[np.float32]
     thresholds: Mapping[str, float]
     marked_thresholds: Mapping[str, float]
+    quoted_thresholds: Mapping[str, float]
 
     @classmethod
     def load(cls, weights: Path = WEIGHTS, thresholds: Path = THRESHOLDS) -> Meaning:
@@ -100,22 +102,30 @@ class Meaning:
 
         told = json.loads(thresholds.read_text(encoding="utf-8"))
         with np.load(weights) as stored:
-            matrix = np.zeros((len(told["codes"]), 1 << BITS), dtype=np.float32)
-            matrix[stored["row"], stored["column"]] = stored["value"].astype(np.float32)
+            matrix = np.zeros((1 << BITS, len(told["codes"])), dtype=np.float32)
+            matrix[stored["column"], stored["row"]] = stored["value"].astype(np.float32)
             biases = stored["bias"].astype(np.float32)
-        return cls(tuple(told["codes"]), matrix, biases, told["thresholds"], told["marked_thresholds"])
+        return cls(
+            tuple(told["codes"]),
+            matrix,
+            biases,
+            told["thresholds"],
+            told["marked_thresholds"],
+            told.get("quoted_thresholds", told["marked_thresholds"]),
+        )
 
     def probabilities(self, scan: Scan, sentence: Place, policy: Policy) -> Mapping[str, float]:
         """Code (and ANY) → probability (0..1) that the sentence breaks it."""
         found = features(scan, sentence, policy)
         scale = 1.0 / math.sqrt(max(len(found), 1))
-        scores = self.weights[:, found].sum(axis=1) * scale + self.biases
-        return {c: 1.0 / (1.0 + math.exp(-float(s))) for c, s in zip(self.codes, scores, strict=True)}
+        scores = (self.weights[found].sum(axis=0) * scale + self.biases).tolist()
+        return {c: 1.0 / (1.0 + math.exp(-s)) for c, s in zip(self.codes, scores, strict=True)}
 
-    def judge(self, scan: Scan, policy: Policy) -> list[tuple[Code, Place, float]]:
+    def judge(self, scan: Scan, policy: Policy, quoted: Collection[Place] = ()) -> list[tuple[Code, Place, float]]:
         """Sentences above a threshold: (code, half-open place in the normalised text, probability).
 
-        A sentence that is surely some violation but of no code for sure is given its likeliest code.
+        Sentences of `quoted` (places) stand word for word in approved material and need the surest proof. A sentence that
+        is surely some violation but of no code for sure is given its likeliest code.
         """
         found: list[tuple[Code, Place, float]] = []
         for start, end in scan.sentences:
@@ -125,6 +135,7 @@ class Meaning:
             place = (start + len(body) - len(body.lstrip()), start + len(body.rstrip()))
             told = self.probabilities(scan, (start, end), policy)
             limits = self.marked_thresholds if marked(scan, (start, end), policy) else self.thresholds
+            limits = self.quoted_thresholds if (start, end) in quoted else limits
             codes = [c for c in self.codes if c != ANY]
             over = [c for c in codes if told[c] >= limits[c]]
             if not over and told[ANY] >= limits[ANY]:

@@ -87,6 +87,7 @@ def _fold_char(char: str) -> str:
     return folded.lower()
 
 
+@lru_cache(maxsize=256)
 def fold(text: str) -> Normalised:
     """Width, case, hidden characters and emoji digits folded; spaces and punctuation kept."""
     out: list[str] = []

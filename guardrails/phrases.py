@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ahocorasick
@@ -56,6 +56,11 @@ class Hits:
             for symbol in symbols_of[word]:
                 self._words.setdefault(symbol, []).append(word)
         self._places: dict[int, tuple[list[Place], list[int]]] = {}
+
+    @property
+    def symbols(self) -> Collection[int]:
+        """Symbols that stand in the text."""
+        return self._words.keys()
 
     def __contains__(self, symbol: int) -> bool:
         return symbol in self._words
@@ -112,7 +117,8 @@ class Lexicon:
         self._heard = ahocorasick.Automaton()
         self._symbols_of: list[tuple[int, ...]] = []
         self._regexes: list[tuple[int, re.Pattern[str]]] = []
-        self._counted: list[tuple[int, str, str]] = []
+        self._counted: dict[str, list[tuple[int, str, str]]] = {}
+        self._lengths: list[int] = []
 
     def symbol(self, spec: str, *, by_sound: bool = False) -> int:
         """The symbol for "word|CLASS|word"; `re:` introduces a regular expression (the whole spec)."""
@@ -178,7 +184,8 @@ class Lexicon:
                 self._regexes.append((number, re.compile(unit[3:])))
             elif "NUMBER" in unit:
                 before, _, after = unit.partition("NUMBER")
-                self._counted.append((number, normalise(before).text, normalise(after).text))
+                tail = normalise(after).text
+                self._counted.setdefault(tail, []).append((number, normalise(before).text, tail))
             else:
                 self._automaton.add_word(unit, (len(unit), number))
             if unit in self._compounds:
@@ -187,6 +194,7 @@ class Lexicon:
                 self._heard.add_word(sound(unit), (unit, number))
         for compound in self._compounds - set(self._units):
             self._automaton.add_word(compound, (len(compound), _COMPOUND))
+        self._lengths = sorted({len(tail) for tail in self._counted})
         self._automaton.make_automaton()
         if self._sounds:
             self._heard.make_automaton()
@@ -204,8 +212,11 @@ class Lexicon:
             whole = not text[start].isascii() or _bounded(text, start, last + 1)
             if unit != _COMPOUND and whole and not _doubled(text, start):
                 words.append((unit, (start, last + 1)))
+        inside = bytearray(len(text))
+        for s, e in compounds:
+            inside[s:e] = b"\1" * (e - s)
         for unit, place in words:
-            if not any(s <= place[0] and place[1] <= e and e - s > place[1] - place[0] for s, e in compounds):
+            if not inside[place[0]] or not any(s <= place[0] and place[1] <= e and e - s > place[1] - place[0] for s, e in compounds):
                 found.setdefault(unit, []).append(place)
         if self._sounds:
             self._hear(text, found)
@@ -219,8 +230,9 @@ class Lexicon:
     def _count(self, text: str, found: dict[int, list[Place]]) -> None:
         """Words with a number inside (NUMBER个): every number once, then what stands around it."""
         for m in _COUNT.finditer(text):
-            for unit, before, after in self._counted:
-                if text.startswith(after, m.end()) and text.endswith(before, 0, m.start()):
+            told = [text[m.end() : m.end() + n] for n in self._lengths]
+            for unit, before, after in (c for t in told for c in self._counted.get(t, ())):
+                if text.endswith(before, 0, m.start()):
                     found.setdefault(unit, []).append((m.start() - len(before), m.end() + len(after)))
 
     def _hear(self, text: str, found: dict[int, list[Place]]) -> None:

@@ -202,7 +202,7 @@ class Screen:
         if self.meaning is None:
             return []
         found = []
-        for code, place, probability in self.meaning.judge(request.scan, self.policy):
+        for code, place, probability in self.meaning.judge(request.scan, self.policy, request.quoted):
             rule = next((r for r in self.policy.rules if r.code == code), None)
             if rule is None or request.speaker in rule.unless_speaker or self._warned(request, place):
                 continue

@@ -99,21 +99,25 @@ def main() -> None:
     first = np.array([codes[0] if codes else "" for _, codes in rows])
     names = [*sorted({c for _, codes in rows for c in codes}), ANY]
     careful = np.array([_marked(text, policy) for text, _ in rows])
-    weights, biases, limits, surer = [], [], {}, {}
+    weights, biases = [], []
+    limits: dict[str, float] = {}
+    surer: dict[str, float] = {}
+    surest: dict[str, float] = {}
     for name in names:
         y = np.array([bool(codes) if name == ANY else name in codes for _, codes in rows])
         guess = out_of_fold(x, y, first)
         allowed = ALLOWED_FALSE.get(name, ALLOWED_FALSE_CODE)
         stiff = threshold(guess[printed], ALLOWED_FALSE_DOCUMENT.get(name, ALLOWED_FALSE_DOCUMENT_CODE))
         spoken = (first == "") & ~printed
-        limits[name] = max(threshold(guess[spoken & ~careful], allowed), stiff)
+        limits[name] = threshold(guess[spoken & ~careful], allowed)
         surer[name] = max(threshold(guess[spoken & careful], allowed), limits[name])
+        surest[name] = max(stiff, surer[name])
         caught = float((guess[y] >= np.where(careful, surer[name], limits[name])[y]).mean())
-        print(f"{name:22} rows {int(y.sum()):5} threshold {limits[name]:.3f} caught out of fold {caught:.3f}")
+        print(f"{name:22} rows {int(y.sum()):5} threshold {limits[name]:.3f} quoted {surest[name]:.3f} caught out of fold {caught:.3f}")
         fitted = model().fit(x, y)
         weights.append(fitted.coef_[0])
         biases.append(fitted.intercept_[0])
-    write(names, np.array(weights), np.array(biases), (limits, surer), policy)
+    write(names, np.array(weights), np.array(biases), (limits, surer, surest), policy)
     report(policy)
 
 
@@ -127,7 +131,8 @@ def write(
     np.savez_compressed(
         stored, row=row.astype(np.uint8), column=column.astype(np.uint32), value=value, bias=biases.astype(np.float32)
     )
-    told = {"codes": names, "thresholds": limits[0], "marked_thresholds": limits[1], "bits": BITS}
+    told = {"codes": names, "thresholds": limits[0], "marked_thresholds": limits[1]}
+    told |= {"quoted_thresholds": limits[2], "bits": BITS}
     told |= {"policy": policy.id, "policy_version": policy.version}
     os.replace(stored, WEIGHTS)
     THRESHOLDS.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

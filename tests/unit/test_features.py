@@ -20,8 +20,10 @@ from knowledge.retrieval.search import Hit, Models
 from knowledge.retrieval.words import Words
 
 WORDS = Words()
-FEE = Passage("a#1", "a", "1", "r", "稳健短债", "product", "public", "row",
-              "申购金额：100万元≤M＜500万元；申购费率：0.20%", columns=(("申购金额", "100万元≤M＜500万元"), ("申购费率", "0.20%")), table="申购费率")  # fmt: skip
+FEE = Passage(
+    "a#1", "a", "1", "r", "稳健短债", "product", "public", "row", "申购金额：100万元≤M＜500万元；申购费率：0.20%",
+    columns=(("申购金额", "100万元≤M＜500万元"), ("申购费率", "0.20%")), table="申购费率",
+)  # fmt: skip
 STEPS = Passage("b#1", "b", "1", "r", "对账单下载", "service", "public", "steps", "1. 进入我的\n2. 点击下载", tokens=9)
 PASSAGES = {1: FEE, 2: STEPS}
 SEEN = {key: features.look(passage, WORDS) for key, passage in PASSAGES.items()}
