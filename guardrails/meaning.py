@@ -124,8 +124,8 @@ class Meaning:
     def judge(self, scan: Scan, policy: Policy, quoted: Collection[Place] = ()) -> list[tuple[Code, Place, float]]:
         """Sentences above a threshold: (code, half-open place in the normalised text, probability).
 
-        Sentences of `quoted` (places) stand word for word in approved material and need the surest proof. A sentence that
-        is surely some violation but of no code for sure is given its likeliest code.
+        Sentences of `quoted` (places) stand word for word in approved material and need the surest proof. A sentence
+        that is surely some violation but of no code for sure is given its likeliest code.
         """
         found: list[tuple[Code, Place, float]] = []
         for start, end in scan.sentences:

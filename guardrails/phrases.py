@@ -216,7 +216,7 @@ class Lexicon:
         for s, e in compounds:
             inside[s:e] = b"\1" * (e - s)
         for unit, place in words:
-            if not inside[place[0]] or not any(s <= place[0] and place[1] <= e and e - s > place[1] - place[0] for s, e in compounds):
+            if not inside[place[0]] or not _within_longer(place, compounds):
                 found.setdefault(unit, []).append(place)
         if self._sounds:
             self._hear(text, found)
@@ -242,6 +242,10 @@ class Lexicon:
             written = text[start : last + 1]
             if written != word and sum(a == b for a, b in zip(written, word, strict=True)) * 4 >= len(word):
                 found.setdefault(unit, []).append((start, last + 1))
+
+
+def _within_longer(place: Place, longer: Sequence[Place]) -> bool:
+    return any(s <= place[0] and place[1] <= e and e - s > place[1] - place[0] for s, e in longer)
 
 
 def _doubled(text: str, start: int) -> bool:

@@ -47,8 +47,8 @@ PRIVACY_CLAUSE = "个人信息保护法 第10条、第28条；证券法 第41条
 class _Request:
     """One text with what its checks need, read once.
 
-    `reading` has every name of a product of the records as one sign, so that words inside a name say nothing; `mentions`
-    stand in it. `quoted`: sentences that stand in a passage, with the headings above them there.
+    `reading` has every name of a product of the records as one sign, so that words inside a name say nothing;
+    `mentions` stand in it. `quoted`: sentences that stand in a passage, with the headings above them there.
     """
 
     text: str
@@ -156,7 +156,9 @@ class Screen:
         plain = normalise(text)
         known = known_products or ProductIndex(products)
         mentions = known.mentions(plain)
-        recorded = {m.place for m in mentions if self._harmless(plain.text[slice(*m.place)])} if known_products else set()
+        recorded: set[Place] = set()
+        if known_products is not None:
+            recorded = {m.place for m in mentions if self._harmless(plain.text[slice(*m.place)])}
         if products and known_products is not None:
             declared = ProductIndex(products).mentions(plain)
             mentions = mentions + [m for m in declared if all(m.place != k.place for k in mentions)]

@@ -1,8 +1,10 @@
 """Trains the meaning classifier: `python -m guardrails.training.train_meaning`. Needs scikit-learn (dev only).
 
 One logistic model per code and one for "any violation" over guardrails/training/sentences.jsonl and the examples of the
-default policy pack, with sentences of approved materials (documents.jsonl) as lawful ones. Thresholds come from out-of-fold predictions: the lowest that keeps the share of lawful sentences
-stopped within ALLOWED_FALSE, and of sentences of documents within ALLOWED_FALSE_DOCUMENT. sentences_heldout.jsonl is only reported on, never trained or tuned on.
+default policy pack, with sentences of approved materials (documents.jsonl) as lawful ones.
+Thresholds come from out-of-fold predictions: the lowest that keeps the share of lawful
+sentences stopped within ALLOWED_FALSE, and for what is quoted from documents within ALLOWED_FALSE_DOCUMENT.
+sentences_heldout.jsonl is only reported on, never trained or tuned on.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ HERE = Path(__file__).parent
 SEED = 20261122
 STRENGTH = 80.0
 FOLDS = 5
-ALLOWED_FALSE = {ANY: 0.02}
+ALLOWED_FALSE = {ANY: 0.04}
 ALLOWED_FALSE_CODE = 0.002
 ALLOWED_FALSE_DOCUMENT = {ANY: 0.001}
 ALLOWED_FALSE_DOCUMENT_CODE = 0.0004
@@ -113,7 +115,8 @@ def main() -> None:
         surer[name] = max(threshold(guess[spoken & careful], allowed), limits[name])
         surest[name] = max(stiff, surer[name])
         caught = float((guess[y] >= np.where(careful, surer[name], limits[name])[y]).mean())
-        print(f"{name:22} rows {int(y.sum()):5} threshold {limits[name]:.3f} quoted {surest[name]:.3f} caught out of fold {caught:.3f}")
+        told = f"threshold {limits[name]:.3f} quoted {surest[name]:.3f} caught out of fold {caught:.3f}"
+        print(f"{name:22} rows {int(y.sum()):5} {told}")
         fitted = model().fit(x, y)
         weights.append(fitted.coef_[0])
         biases.append(fitted.intercept_[0])
@@ -131,7 +134,7 @@ def write(
     np.savez_compressed(
         stored, row=row.astype(np.uint8), column=column.astype(np.uint32), value=value, bias=biases.astype(np.float32)
     )
-    told = {"codes": names, "thresholds": limits[0], "marked_thresholds": limits[1]}
+    told: dict[str, Any] = {"codes": names, "thresholds": limits[0], "marked_thresholds": limits[1]}
     told |= {"quoted_thresholds": limits[2], "bits": BITS}
     told |= {"policy": policy.id, "policy_version": policy.version}
     os.replace(stored, WEIGHTS)

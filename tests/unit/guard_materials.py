@@ -1,4 +1,4 @@
-"""Screens approved public passages word for word: `python tests/unit/guard_materials.py FOLDER…` prints what is stopped.
+"""Screens approved public passages word for word: `python tests/unit/guard_materials.py FOLDER…`.
 
 What the approver let through must leave again when an answer quotes it, whoever the customer is.
 """

@@ -18,6 +18,8 @@ from tests.corpus import front
 SLOTS = sorted({slot for slot, _ in FIXED.values()} | {"smalltalk", "thanks", "personal", "not_found", "check_failed",
                 "switch", "refuse_product"})  # fmt: skip
 
+FACTS = {"firm": "云杉证券", "hotline": "400-000-1234", "hours": "工作日9:00–17:00", "ticket": "TS-1", "position": "3"}
+
 
 @pytest.fixture
 def materials(fresh: Callable[..., Branch]) -> Materials:
@@ -38,6 +40,17 @@ def test_every_slot_has_a_text_without_any_fact(materials: Materials, slot: str)
     assert "{" not in reply.draft.body
     assert "合适证券" not in reply.draft.body
     assert reply.draft.evidence
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_every_shipped_text_passes_the_screen(fresh: Callable[..., Branch], slot: str) -> None:
+    """A fixed text that its own screening stops would never be said, the one for somebody in danger included."""
+    installation = fresh().installation
+    reply = Replies(installation.materials).fixed(slot, TODAY, FACTS)
+    verdict = installation.screen.screen(
+        reply.draft.body, passages=reply.draft.evidence, allowed=reply.filled, today=TODAY
+    )
+    assert (verdict.action, verdict.findings) == ("allow", ())
 
 
 def test_unknown_slot_raises(materials: Materials) -> None:
