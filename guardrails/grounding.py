@@ -8,7 +8,7 @@ words in the passages? The first keeps figures right, the second keeps invented 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -27,6 +27,10 @@ PASSAGES_KEPT = 4096
 _SENTENCE = re.compile(r"[。!?;；！？\n]+[”」』)]?")
 _JOINED = re.compile(r"[\s》《\"”“）)(（a-z\d]{0,12}(?:和|与|、|及|以及|跟|,|vs)?[\s》《\"”“(（]{0,3}")
 _WORD = re.compile(r"[\u4e00-\u9fffa-z]{2,}")
+
+
+_COLUMN_UNIT = re.compile(r"[（(]\s*(?:单位[:：]?\s*)?([^（）()\d]{1,6})\s*[）)]$")
+_BARE_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,19 @@ def _passage_text(passage: Passage | str) -> str:
     """All of a passage that can bear a statement out: its path, question, table head and text."""
     if isinstance(passage, str):
         return passage
-    cells = "\n".join(f"{c}：{v}" for c, v in passage.columns if f"{c}：{v}" not in passage.text)
+    cells = "\n".join(form for column, cell in passage.columns for form in _cell_forms(column, cell))
     head = "\n".join(h for h in (passage.title, *passage.heading, passage.table, passage.question) if h)
     return f"{head}\n{passage.text}\n{cells}"
+
+
+def _cell_forms(column: str, cell: str) -> Iterator[str]:
+    """The ways a table cell may be told: alone, after its column, and with the unit its column names (费率（%）|0.6)."""
+    yield cell
+    yield f"{column}：{cell}"
+    yield f"{column}{cell}"
+    unit = _COLUMN_UNIT.search(column)
+    if unit and _BARE_NUMBER.fullmatch(cell.strip()):
+        yield f"{column[: unit.start()]}{cell.strip()}{unit[1]}"
 
 
 def _record(passage: Passage | str) -> list[str]:

@@ -22,6 +22,7 @@ SENTENCE = re.compile(r"[^。！？!?；;\n]*[。！？!?；;\n]+|[^。！？!?�
 GENERIC = re.compile(
     r"^(?:项目|事项|要素|内容|名称|类别|种类|序号|编号|栏目|要点|指标|条目|说明|分类|类型|品种|业务|业务类型|业务名称|标准|规则|规定|答案|结果|数值|说明内容|no\.?|item)$"
 )
+MARKED = re.compile(r"\s*(?:-|\d{1,2}[.、])\s")
 SUBJECTLESS = re.compile(r"^(?:其|该|此|上述|前述|这|它|但|不过|同时|此外|另外|如|若|其中|因此)")
 NUMERIC = re.compile(r"[0-9０-９<>＜＞≤≥]")
 BARE_NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
@@ -101,7 +102,9 @@ def _blocks(found: Found, materials: Materials, words: Words) -> list[Block]:
             break
         if index == 0 and shared and plain(shared) not in plain(block.said):
             block = Block(
-                f"{shared}\n{block.said}" if len(chosen) > 1 else f"{shared} {block.said}", block.passage, block.quote
+                f"{shared}\n{block.said}" if len(chosen) > 1 or MARKED.match(block.said) else f"{shared}{block.said}",
+                block.passage,
+                block.quote,
             )
         blocks.append(block)
         size += len(block.said)
