@@ -138,8 +138,8 @@ class Installation:
     @cached_property
     def assistant(self) -> Any:
         from assistant.assistant import Assistant
-        from assistant.flow import Parts
         from assistant.replies import Replies
+        from assistant.seams import Parts
 
         parts = Parts(
             router=self.router,

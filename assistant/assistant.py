@@ -12,7 +12,8 @@ from assistant import flow, record
 from assistant.channels.seam import StoredTurn
 from assistant.firm import for_channels
 from assistant.log import SHANGHAI, Entry
-from assistant.turn import Asked, Message, Reply, Source
+from assistant.seams import Parts
+from assistant.turn import Asked, Message, Passage, Reply, Source
 from knowledge.records.materials import Materials, searchable
 
 MEMORY_TURNS = 6
@@ -23,7 +24,7 @@ STRIPES = 64
 class Assistant:
     """Takes turns one after the other within a conversation, many conversations at once."""
 
-    def __init__(self, parts: flow.Parts, materials: Materials, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, parts: Parts, materials: Materials, now: Callable[[], datetime] | None = None) -> None:
         self.parts = parts
         self.materials = materials
         self._now = now or (lambda: datetime.now(SHANGHAI))
@@ -122,6 +123,11 @@ class Assistant:
                 messages.append(Message("user", entry.body["question"]))
                 messages.append(Message("assistant", entry.body["reply"]["body"]))
         return tuple(messages)
+
+
+def _for_qualified_only(passage: Passage) -> bool:
+    """Sheets of products for qualified investors are not opened by an address alone."""
+    return passage.product is not None and passage.product.access == "qualified"
 
 
 def _works(check: Callable[[], object]) -> bool:

@@ -6,17 +6,18 @@ person; if even that cannot be logged, nothing leaves and the channel says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from assistant import record
 from assistant.answer import suggest
 from assistant.answer.extractive import compose
-from assistant.log import Log, new_id
+from assistant.log import new_id
 from assistant.phrases import asks_quote, is_thanks
 from assistant.question import Readings, parts, readings
-from assistant.replies import Replies
+from assistant.release import compose_reply, sayable, screened, with_notices
+from assistant.seams import Parts, Proposal
 from assistant.settings import FlowSettings
 from assistant.turn import (
     Asked,
@@ -32,11 +33,9 @@ from assistant.turn import (
     Suitability,
 )
 from assistant.watch import Watch
-from guardrails import notices, personal_data, suitability
-from guardrails.products import ProductIndex
-from guardrails.screening import Screen
+from guardrails import personal_data, suitability
 from knowledge.library import View
-from knowledge.retrieval.search import Found, Hit, Search
+from knowledge.retrieval.search import Found, Hit
 
 FIXED: Mapping[Intent, tuple[str, Outcome]] = {
     "advice": ("refuse_advice", "refuse"),
@@ -52,80 +51,14 @@ CARE_FIRST: frozenset[Intent] = frozenset({"distress", "fraud", "human", "compla
 YIELDING: frozenset[Intent] = frozenset({"advice", "out_of_scope", "smalltalk", "illegal", "attack"})
 
 
-class Router(Protocol):
-    """Says what a message wants."""
-
-    def route(self, text: str, history: Sequence[Message] = ()) -> Routing: ...
-
-
-class Attempt(Protocol):
-    """What came of asking a language model: a draft, or why there is none; with what it was sent and what it said."""
-
-    @property
-    def draft(self) -> Draft | None: ...
-
-    @property
-    def failure(self) -> str | None: ...
-
-    @property
-    def prompt_hash(self) -> str: ...
-
-    @property
-    def raw(self) -> str: ...
-
-    @property
-    def detail(self) -> str: ...
-
-    @property
-    def sent(self) -> Sequence[tuple[str, str]]: ...
-
-
-class Writer(Protocol):
-    """A language model that drafts from fenced passages and rewrites a follow-up into a standalone question."""
-
-    def attempt(self, question: str, history: Sequence[Message], hits: Sequence[Hit]) -> Attempt: ...
-
-    def standalone(self, question: str, history: Sequence[Message]) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The seams of a turn, built once by app.py."""
-
-    router: Router
-    search: Search
-    screen: Screen
-    replies: Replies
-    log: Log
-    settings: FlowSettings
-    versions: Mapping[str, str]
-    known_products: Callable[[], ProductIndex]
-    writer: Writer | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What the assistant would say, before the last checks, and all that shaped it."""
-
-    outcome: Outcome
-    intent: Intent
-    draft: Draft
-    suggestions: tuple[str, ...] = ()
-    products: tuple[Product, ...] = ()
-    decisions: Mapping[str, Suitability] = field(default_factory=dict)
-    filled: tuple[str, ...] = ()
-    fallback: Draft | None = None
-    trace: Mapping[str, Any] = field(default_factory=dict)
-
-
 def answer(asked: Asked, parts: Parts, facts: Mapping[str, Any], *, live: bool) -> Reply:
     """The whole turn. `facts` are the firm's; `live` says that `asked.today` is the real day. Raises NotLogged."""
     watch = Watch()
     turn, conversation = new_id(), asked.conversation or new_id()
-    asked = masked(asked, facts)
+    given, asked = asked.text, masked(asked, facts)
     found: tuple[Finding, ...] = ()
     try:
-        proposal, found = propose(asked, parts, facts, turn, watch, live=live)
+        proposal, found = propose(asked, given, parts, facts, turn, watch, live=live)
         proposal, withheld = checked(proposal, asked, parts, facts, watch)
     except Exception as error:  # noqa: BLE001 - whatever a step raises, a person takes over
         proposal, withheld = failed(asked, parts, facts, error), ()
@@ -143,13 +76,14 @@ def masked(asked: Asked, facts: Mapping[str, Any]) -> Asked:
 
 
 def propose(
-    asked: Asked, parts: Parts, facts: Mapping[str, Any], turn: str, watch: Watch, *, live: bool
+    asked: Asked, given: str, parts: Parts, facts: Mapping[str, Any], turn: str, watch: Watch, *, live: bool
 ) -> tuple[Proposal, tuple[Finding, ...]]:
-    """What to say: input checks, intent, fixed path or retrieval, draft."""
+    """What to say: input checks (on the text as `given`, so that spans point into it), intent, fixed path or retrieval,
+    draft."""
     if facts.get("switch") == "on":
         return fixed("switch", "handoff", Routing("human", 1.0, "总开关已打开"), asked, parts, facts, turn), ()
     with watch("input"):
-        verdict = parts.screen.screen_input(asked.text)
+        verdict = parts.screen.screen_input(given)
     with watch("route"):
         routing = parts.router.route(asked.text, asked.history)
     if routing.intent in CARE_FIRST and routing.confidence >= parts.settings.sure_care:
@@ -276,7 +210,9 @@ def checked(
         with watch("screen"):
             found = screened(candidate, asked, parts_of_turn)
         if not found:
-            return replace(candidate, trace={**proposal.trace, **({"withheld": kept} if kept else {})}), withheld
+            shown = sayable(candidate.suggestions, asked, parts_of_turn)
+            trace = {**proposal.trace, **({"withheld": kept} if kept else {})}
+            return replace(candidate, suggestions=shown, trace=trace), withheld
         withheld += tuple(replace(finding, on="draft") for finding in found)
         kept.append(draft.body)
     raised = any(finding.check == "check_failed" for finding in withheld)
@@ -289,32 +225,6 @@ def checked(
     if not raised and (second := screened(instead, asked, parts_of_turn)):
         raise RuntimeError(f"fixed text {slot[0]} does not pass the screening: {second}")
     return instead, withheld
-
-
-def with_notices(proposal: Proposal) -> Proposal:
-    """The proposal with the disclosures its kind, products and customer require."""
-    body = proposal.draft.body
-    needed = notices.required(proposal.intent, proposal.products, proposal.decisions, body=body)
-    return replace(proposal, draft=replace(proposal.draft, notices=tuple(notice.text for notice in needed)))
-
-
-def screened(proposal: Proposal, asked: Asked, parts_of_turn: Parts) -> tuple[Finding, ...]:
-    """What is not allowed in what would leave: its body by every check, and its disclosures."""
-    draft = proposal.draft
-    verdict = parts_of_turn.screen.screen(
-        draft.body,
-        speaker="assistant",
-        customer=asked.customer,
-        products=proposal.products,
-        passages=draft.evidence,
-        initiative="customer",
-        today=asked.today,
-        known_products=parts_of_turn.known_products(),
-        allowed=proposal.filled,
-    )
-    whole = "\n".join((draft.body, *draft.notices))
-    missing = notices.disclosures_missing(whole, proposal.intent, proposal.products, proposal.decisions)
-    return (*(f for f in verdict.findings if f.action != "allow"), *missing)
 
 
 def fixed(
@@ -338,30 +248,6 @@ def failed(asked: Asked, parts_of_turn: Parts, facts: Mapping[str, Any], error: 
     routing = Routing("human", 1.0, f"{type(error).__name__}")
     proposal = with_notices(fixed("check_failed", "handoff", routing, asked, parts_of_turn, facts, ""))
     return replace(proposal, trace={**proposal.trace, "error": f"{type(error).__name__}: {error}"})
-
-
-def compose_reply(
-    proposal: Proposal, asked: Asked, turn: str, conversation: str, findings: tuple[Finding, ...], watch: Watch
-) -> Reply:
-    """The reply as it leaves: body, sources, notices."""
-    draft = proposal.draft
-    titles = tuple(dict.fromkeys(c.title for c in draft.citations)) if draft.writer != "fixed" else ()
-    sources = "来源：" + "".join(f"《{title}》" for title in titles) if titles else ""
-    return Reply(
-        turn=turn,
-        conversation=conversation,
-        outcome=proposal.outcome,
-        intent=proposal.intent,
-        text="\n".join(part for part in (draft.body, sources, *draft.notices) if part),
-        body=draft.body,
-        notices=draft.notices,
-        citations=draft.citations if draft.writer != "fixed" else (),
-        marks=draft.marks,
-        findings=findings,
-        suggestions=proposal.suggestions,
-        products=proposal.products,
-        ms=watch.ms(),
-    )
 
 
 def contacts(facts: Mapping[str, Any]) -> tuple[str, ...]:

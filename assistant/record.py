@@ -12,7 +12,7 @@ from assistant.watch import Watch
 from knowledge.retrieval.search import Found
 
 if TYPE_CHECKING:
-    from assistant.flow import Proposal
+    from assistant.seams import Proposal
 
 HITS_KEPT = 8
 
