@@ -37,7 +37,7 @@ class Assistant:
         with self._stripes[hash(asked.conversation) % STRIPES]:
             entries = self._visible(asked.conversation)
             for entry in entries:
-                if asked.key and entry.body.get("key") == asked.key:
+                if asked.key and entry.body.get("key") == asked.key and self._same(asked, entry):
                     return record.reply_from(entry.body["reply"])
             history = asked.history or self._memory(entries)
             return self._take(replace(asked, history=history))
@@ -108,6 +108,11 @@ class Assistant:
     def _take(self, asked: Asked) -> Reply:
         live = asked.today == self._now().date()
         return flow.answer(asked, self.parts, self.materials.all_facts(), live=live)
+
+    def _same(self, asked: Asked, entry: Entry) -> bool:
+        """Whether a retried key comes with the message it came with before; another message is another turn."""
+        masked = flow.masked(asked, self.materials.all_facts())
+        return bool(entry.body["question"] == masked.text)
 
     def _visible(self, conversation: str) -> list[Entry]:
         entries = self.parts.log.conversation(conversation)

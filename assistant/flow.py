@@ -6,6 +6,7 @@ person; if even that cannot be logged, nothing leaves and the channel says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -47,6 +48,8 @@ FIXED: Mapping[Intent, tuple[str, Outcome]] = {
     "fraud": ("fraud", "handoff"),
     "distress": ("distress", "handoff"),
 }
+LONG_NUMBER = re.compile(r"(?<!\d)\d{12,}(?!\d)")
+SECRET_NUMBER = re.compile(r"((?:密码|口令|验证码|校验码|动态码)[^\d\n]{0,6})(\d{4,10})(?!\d)")
 CARE_FIRST: frozenset[Intent] = frozenset({"distress", "fraud", "human", "complaint"})
 YIELDING: frozenset[Intent] = frozenset({"advice", "out_of_scope", "smalltalk", "illegal", "attack"})
 
@@ -71,8 +74,15 @@ def answer(asked: Asked, parts: Parts, facts: Mapping[str, Any], *, live: bool) 
 def masked(asked: Asked, facts: Mapping[str, Any]) -> Asked:
     """The message and its history with personal data masked; nothing later ever sees the raw text."""
     allowed = contacts(facts)
-    history = tuple(Message(m.role, personal_data.mask(m.content, allowed=allowed)) for m in asked.history)
-    return replace(asked, text=personal_data.mask(asked.text, allowed=allowed), history=history)
+    history = tuple(Message(m.role, _masked_text(m.content, allowed)) for m in asked.history)
+    return replace(asked, text=_masked_text(asked.text, allowed), history=history)
+
+
+def _masked_text(text: str, allowed: Sequence[str]) -> str:
+    """Personal data, and what no recogniser confirms but nobody should keep: long numbers, passwords, codes."""
+    text = personal_data.mask(text, allowed=allowed)
+    text = LONG_NUMBER.sub(lambda match: "*" * len(match[0]), text)
+    return SECRET_NUMBER.sub(lambda match: match[1] + "*" * len(match[2]), text)
 
 
 def propose(

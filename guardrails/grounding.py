@@ -91,7 +91,7 @@ def _passage_text(passage: Passage | str) -> str:
 
 
 def _cell_forms(column: str, cell: str) -> Iterator[str]:
-    """The ways a table cell may be told: alone, after its column, and with the unit its column names (费率（%）|0.6)."""
+    """The ways a table cell may be told: alone, after its column, with the unit its column names (费率（%）|0.6)."""
     yield cell
     yield f"{column}：{cell}"
     yield f"{column}{cell}"

@@ -7,6 +7,7 @@ switches a check off; passages that were not given leave groundedness unchecked,
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -40,6 +41,11 @@ _log = logging.getLogger(__name__)
 
 FAILED_CLAUSE = "证券基金经营机构信息技术管理办法：检查失效时不得放行，转由人工处理 [M]"
 _PUBLISHED = frozenset(("email", "address", "landline"))
+_LABELLED = re.compile(r"(?m)^[-\d.、 ]{0,5}([^：:。；;！!\n]{2,30}[：:？?])([^\n]{4,})$")
+_FOREIGN = re.compile(
+    r"(?:[A-Za-z][A-Za-z'’-]*[ ,.;:!?%\d$&/()-]+){4,}[A-Za-z][A-Za-z'’-]*"
+    r"|[\u3040-\u30ff\u0400-\u04ff\uac00-\ud7af\u0e00-\u0e7f]{2,}"
+)
 PRIVACY_CLAUSE = "个人信息保护法 第10条、第28条；证券法 第41条 [M]"
 
 
@@ -136,6 +142,8 @@ class Screen:
         return (
             ("禁止性表述", self._claims),
             ("语义检查", self._meanings),
+            ("标签之后的文字", self._labelled),
+            ("无法审查的语言", self._foreign),
             ("个人信息", self._privacy),
             ("适当性", self._suitability),
             ("依据核验", self._grounding),
@@ -212,6 +220,30 @@ class Screen:
             clause = f"{rule.clause} [{rule.certainty}]"
             found.append(Finding(code, rule.action, reason, clause, request.reading.span(*place)))
         return found
+
+    def _labelled(self, request: _Request) -> list[Finding]:
+        """What stands after a heading or a question is read once more alone: a label in front must not excuse it.
+
+        A label that announces a warning or a prohibition keeps its effect.
+        """
+        found: list[Finding] = []
+        for match in _LABELLED.finditer(request.text):
+            if self._warning(match[1]):
+                continue
+            rest = match[2]
+            reading = normalise(rest)
+            alone = replace(request, text=rest, reading=reading, scan=self.policy.scan(reading), mentions=(), quoted={})
+            for finding in (*self._claims(alone), *self._meanings(alone)):
+                start, end = finding.span
+                found.append(replace(finding, span=(start + match.start(2), end + match.start(2))))
+        return found
+
+    def _foreign(self, request: _Request) -> list[Finding]:
+        """Prose in a language these rules cannot read is handed to a person rather than let pass."""
+        return [
+            Finding("check_failed", "handoff", "含有本规则无法审查的外语表述，请人工审核", FAILED_CLAUSE, match.span())
+            for match in _FOREIGN.finditer(request.text)
+        ]
 
     def _privacy(self, request: _Request) -> list[Finding]:
         labels: dict[str, str] = personal_data.labels()

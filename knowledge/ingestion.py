@@ -82,7 +82,13 @@ def _plain(item: Any) -> dict[str, str]:
 def _files(paths: Iterable[Path], report: Report) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.is_file() and _material(file))
+            for file in sorted(path.rglob("*")):
+                if file.is_symlink():
+                    report.failed.append(
+                        {"file": str(file), "reason": "是符号链接，不予读取；请放入文件本身"}
+                    )
+                elif file.is_file() and _material(file):
+                    yield file
         elif path.is_file():
             yield path
         else:

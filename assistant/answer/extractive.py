@@ -16,13 +16,14 @@ from knowledge.retrieval.features import NAMES as EVIDENCE
 from knowledge.retrieval.query import Query, gives
 from knowledge.retrieval.search import Found, Hit
 from knowledge.retrieval.tiers import fit
-from knowledge.retrieval.words import Words, bigrams, plain
+from knowledge.retrieval.words import Words, bigrams, overlap, plain
 
 SENTENCE = re.compile(r"[^。！？!?；;\n]*[。！？!?；;\n]+|[^。！？!?；;\n]+$")
 GENERIC = re.compile(
     r"^(?:项目|事项|要素|内容|名称|类别|种类|序号|编号|栏目|要点|指标|条目|说明|分类|类型|品种|业务|业务类型|业务名称|标准|规则|规定|答案|结果|数值|说明内容|no\.?|item)$"
 )
 MARKED = re.compile(r"\s*(?:-|\d{1,2}[.、])\s")
+YES_OR_NO = re.compile(r"(?:不|没|无|能|可以|可|会|是|否|有|要|需|行|还在|对|得)")
 SUBJECTLESS = re.compile(r"^(?:其|该|此|上述|前述|这|它|但|不过|同时|此外|另外|如|若|其中|因此)")
 NUMERIC = re.compile(r"[0-9０-９<>＜＞≤≥]")
 BARE_NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
@@ -38,6 +39,7 @@ OTHER_FLOOR = 0.05
 NAMED_TOO = 0.45
 ROW_NAMED = 0.5
 REPEATED = 0.62
+ASKED_ALIKE = 0.4
 BARE_ANSWER = 24
 TEXT_LIMIT = 230
 LIST_LIMIT = 520
@@ -242,8 +244,16 @@ def _say(passage: Passage, query: Query, words: Words, *, alone: bool, first: bo
         said = _shorten_list(passage.text, query, words)
         return Block(said, passage, _verbatim(said, passage.text))
     said = _shorten(passage.text, query, words)
-    asked = passage.question if passage.form == "faq" and (not first or len(said) < BARE_ANSWER) else ""
+    asked = passage.question if passage.form == "faq" and (not first or _needs_question(said, passage, query)) else ""
     return Block(f"{asked}{said}" if asked.endswith(("？", "?")) or not asked else f"{asked}：{said}", passage, said)
+
+
+def _needs_question(said: str, passage: Passage, query: Query) -> bool:
+    """Whether an answer is only understood with the question it was written for: a yes or no, a few words, or an answer
+    to something asked differently."""
+    if len(said) < BARE_ANSWER or YES_OR_NO.match(said):
+        return True
+    return overlap(query.pairs, bigrams(passage.question)) < ASKED_ALIKE
 
 
 def _say_row(passage: Passage, *, alone: bool) -> str:

@@ -70,7 +70,7 @@ def _rows(path: Path) -> Iterator[tuple[Any, Row | BadInput]]:
             try:
                 row = json.loads(raw.decode("utf-8-sig"))
                 json.dumps(row, ensure_ascii=False).encode()  # a lone surrogate is no text in UTF-8
-            except (UnicodeError, json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 yield None, BadInput(f"line {number} is not JSON in UTF-8: {error}")
                 continue
             if not isinstance(row, dict):
