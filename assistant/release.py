@@ -21,12 +21,13 @@ def with_notices(proposal: Proposal) -> Proposal:
 def screened(proposal: Proposal, asked: Asked, parts_of_turn: Parts) -> tuple[Finding, ...]:
     """What is not allowed in what would leave: its body by every check, and its disclosures."""
     draft = proposal.draft
+    sources = sources_line(draft)
     verdict = parts_of_turn.screen.screen(
-        "\n".join(part for part in (draft.body, sources_line(draft)) if part),
+        "\n".join(part for part in (draft.body, sources) if part),
         speaker="assistant",
         customer=asked.customer,
         products=proposal.products,
-        passages=draft.evidence,
+        passages=(*draft.evidence, *([sources] if sources else [])),  # the titles of the citations bear themselves out
         initiative="customer",
         today=asked.today,
         known_products=parts_of_turn.known_products(),

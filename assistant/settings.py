@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class FlowSettings:
     """Thresholds of the flow; probabilities 0..1, fitted by `make train-retrieval` on our own questions."""
 
-    answerable: float = 0.42
+    answerable: float = 0.45
     sure_answer: float = 0.75
     sure_intent: float = 0.7
     sure_care: float = 0.5
