@@ -27,13 +27,14 @@ def server() -> Iterator[ModelServer]:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_nonsense_of_a_real_model_never_reaches_the_customer(
-    branch: Branch, server: ModelServer, question: str
+def test_nonsense_of_a_real_model_never_leaves(
+    branch: Branch, server: ModelServer, question: str, request: pytest.FixtureRequest
 ) -> None:
     """The model is asked and says something; what leaves is grounded in approved passages and the log says why."""
     writer = ModelWriter(server.base_url, "unused", server.model, 120, answer_tokens=80)
     assistant = branch.installation.assistant
     parts = replace(assistant.parts, writer=writer)
+    request.addfinalizer(writer.close)
     reply = flow.answer(
         Asked(question, "test", TODAY, new_id()), parts, branch.installation.materials.all_facts(), live=False
     )
