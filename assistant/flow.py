@@ -50,6 +50,7 @@ FIXED: Mapping[Intent, tuple[str, Outcome]] = {
 }
 LONG_NUMBER = re.compile(r"(?<!\d)\d{12,}(?!\d)")
 SECRET_NUMBER = re.compile(r"((?:密码|口令|验证码|校验码|动态码)[^\d\n]{0,6})(\d{4,10})(?!\d)")
+LETTERS = str.maketrans("0123456789", "GHJKLMNPQR")
 CARE_FIRST: frozenset[Intent] = frozenset({"distress", "fraud", "human", "complaint"})
 YIELDING: frozenset[Intent] = frozenset({"advice", "out_of_scope", "smalltalk", "illegal", "attack"})
 
@@ -266,8 +267,8 @@ def contacts(facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def ticket(turn: str) -> str:
-    """The number a customer quotes for a complaint."""
-    return f"TS-{turn[:10].upper()}"
+    """What a customer quotes for a complaint: letters only, so that it never looks like a phone or an account."""
+    return f"TS-{turn[:10].upper().translate(LETTERS)}"
 
 
 def _with_subject(part: str, first: str) -> tuple[str, ...]:
