@@ -8,6 +8,7 @@ import pytest
 
 from app import Installation
 from assistant.assistant import Assistant
+from assistant.flow import ticket
 from assistant.log import SHANGHAI
 from assistant.settings import Settings
 from assistant.turn import Asked, Draft, Message, Routing
@@ -50,7 +51,8 @@ def test_not_in_the_materials_is_said(branch: Branch) -> None:
 def test_complaint_gets_a_number(branch: Branch) -> None:
     """A complaint gets a number that belongs to its turn."""
     reply = branch.ask("我要投诉")
-    assert f"TS-{reply.turn[:10].upper()}" in reply.text
+    assert ticket(reply.turn) in reply.text
+    assert not any(char.isdigit() for char in ticket(reply.turn))
 
 
 def test_two_questions_in_one_message(branch: Branch) -> None:
