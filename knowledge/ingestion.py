@@ -84,9 +84,7 @@ def _files(paths: Iterable[Path], report: Report) -> Iterator[Path]:
         if path.is_dir():
             for file in sorted(path.rglob("*")):
                 if file.is_symlink():
-                    report.failed.append(
-                        {"file": str(file), "reason": "是符号链接，不予读取；请放入文件本身"}
-                    )
+                    report.failed.append({"file": str(file), "reason": "是符号链接，不予读取；请放入文件本身"})
                 elif file.is_file() and _material(file):
                     yield file
         elif path.is_file():
