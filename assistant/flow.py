@@ -255,7 +255,7 @@ def fixed(
 
 
 def failed(asked: Asked, parts_of_turn: Parts, facts: Mapping[str, Any], error: Exception) -> Proposal:
-    """A person takes over because a step raised. Its text is approved and was screened when it was loaded."""
+    """A person takes over because a step raised. Its text is approved; it is not screened here."""
     routing = Routing("human", 1.0, f"{type(error).__name__}")
     proposal = with_notices(fixed("check_failed", "handoff", routing, asked, parts_of_turn, facts, ""))
     return replace(proposal, trace={**proposal.trace, "error": f"{type(error).__name__}: {error}"})
