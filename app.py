@@ -6,6 +6,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from assistant.settings import FlowSettings, Settings
 
 HERE = Path(__file__).parent
+REPLIES = HERE / "knowledge" / "replies"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Installation:
         from knowledge.records.materials import Materials
 
         materials = Materials(self.database)
-        load_fixed_texts(materials, HERE / "knowledge" / "replies")
+        load_fixed_texts(materials, REPLIES)
         return materials
 
     @cached_property
@@ -138,7 +140,7 @@ class Installation:
     @cached_property
     def assistant(self) -> Any:
         from assistant.assistant import Assistant
-        from assistant.replies import Replies
+        from assistant.replies import Replies, last_resort
         from assistant.seams import Parts
 
         parts = Parts(
@@ -150,6 +152,7 @@ class Installation:
             settings=FlowSettings(),
             versions=self.versions,
             known_products=self.known_products,
+            last_resort=last_resort(REPLIES / "check_failed.md", self.screen, date.today()),
             writer=self.writer,
         )
         return Assistant(parts, self.materials)

@@ -227,15 +227,16 @@ def checked(
         withheld += tuple(replace(finding, on="draft") for finding in found)
         kept.append(draft.body)
     raised = any(finding.check == "check_failed" for finding in withheld)
-    slot: tuple[str, Outcome] = ("not_found", "refuse")
     if raised or proposal.draft.writer == "fixed":
-        slot = ("check_failed", "handoff")
-    routing = Routing(proposal.intent, 1.0, "草稿未通过审查")
-    instead = fixed(*slot, routing, asked, parts_of_turn, facts, "")
-    instead = with_notices(replace(instead, trace={**proposal.trace, "withheld": kept}))
-    if not raised and (second := screened(instead, asked, parts_of_turn)):
-        raise RuntimeError(f"fixed text {slot[0]} does not pass the screening: {second}")
-    return instead, withheld
+        error = RuntimeError("draft could not be screened" if raised else "fixed text does not pass the screening")
+        instead = failed(asked, parts_of_turn, facts, error, proposal.intent)
+    else:
+        routing = Routing(proposal.intent, 1.0, "草稿未通过审查")
+        instead = with_notices(fixed("not_found", "refuse", routing, asked, parts_of_turn, facts, ""))
+        if screened(instead, asked, parts_of_turn):
+            error = RuntimeError("fixed text does not pass the screening")
+            instead = failed(asked, parts_of_turn, facts, error, proposal.intent)
+    return replace(instead, trace={**proposal.trace, **instead.trace, "withheld": kept}), withheld
 
 
 def fixed(
@@ -254,10 +255,20 @@ def fixed(
     return Proposal(outcome, routing.intent, text.draft, text.suggestions, filled=text.filled, trace=trace)
 
 
-def failed(asked: Asked, parts_of_turn: Parts, facts: Mapping[str, Any], error: Exception) -> Proposal:
-    """A person takes over because a step raised. Its text is approved; it is not screened here."""
-    routing = Routing("human", 1.0, f"{type(error).__name__}")
-    proposal = with_notices(fixed("check_failed", "handoff", routing, asked, parts_of_turn, facts, ""))
+def failed(
+    asked: Asked, parts_of_turn: Parts, facts: Mapping[str, Any], error: Exception, intent: Intent = "human"
+) -> Proposal:
+    """A person takes over because a step raised: by the approved text if that can be read and passes the screening,
+    else by the last resort, which was screened at start."""
+    routing = Routing(intent, 1.0, f"{type(error).__name__}")
+    try:
+        proposal = with_notices(fixed("check_failed", "handoff", routing, asked, parts_of_turn, facts, ""))
+        passes = not screened(proposal, asked, parts_of_turn)
+    except Exception:  # noqa: BLE001 - what broke the turn may break this too
+        passes = False
+    if not passes:
+        trace = {"routing": record.routing(routing), "slot": "last_resort"}
+        proposal = with_notices(Proposal("handoff", routing.intent, parts_of_turn.last_resort, trace=trace))
     return replace(proposal, trace={**proposal.trace, "error": f"{type(error).__name__}: {error}"})
 
 

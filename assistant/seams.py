@@ -63,6 +63,7 @@ class Parts:
     settings: FlowSettings
     versions: Mapping[str, str]
     known_products: Callable[[], ProductIndex]
+    last_resort: Draft
     writer: Writer | None = None
 
 

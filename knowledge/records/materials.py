@@ -20,6 +20,7 @@ from knowledge.records.tables import facts, passages, revisions, vectors
 
 GENERATION = "generation"
 SHORT_TOKENS = 120
+PASSAGES_KEPT = 20_000
 Key = int  # primary key of a stored passage
 
 
@@ -66,6 +67,7 @@ class Materials:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._kept: dict[Key, Passage] = {}
 
     # --- writing -----------------------------------------------------------------------------------------------
 
@@ -153,9 +155,21 @@ class Materials:
             return set(connection.execute(select(vectors.c.hash).where(vectors.c.embedder == embedder)).scalars())
 
     def load(self, keys: Sequence[Key]) -> dict[Key, Passage]:
-        """Passages by key, with the metadata of their revision; superseded or unapproved ones are left out."""
-        still = and_(revisions.c.approved, revisions.c.superseded_at.is_(None))
-        return self._load(passages.c.key.in_(keys), still)
+        """Passages by key, with the metadata of their revision; superseded or unapproved ones are left out.
+
+        A passage never changes under its key, so its text is kept between calls; whether it still counts is asked anew.
+        """
+        query = select(passages.c.key).join(revisions, passages.c.revision == revisions.c.id)
+        still = query.where(passages.c.key.in_(keys), revisions.c.approved, revisions.c.superseded_at.is_(None))
+        with self.database.reading() as connection:
+            wanted = list(connection.execute(still).scalars())
+        kept = self._kept
+        missing = [key for key in wanted if key not in kept]
+        if missing:
+            if len(kept) + len(missing) > PASSAGES_KEPT:
+                kept = self._kept = {}  # another thread may still read the old one
+            kept.update(self._load(passages.c.key.in_(missing)))
+        return {key: kept[key] for key in wanted if key in kept}
 
     def passage(self, passage_id: str, revision_hash: str | None = None) -> Passage | None:
         """One passage by its public id, of any revision (a given one, else the newest)."""

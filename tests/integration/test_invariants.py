@@ -55,6 +55,26 @@ def handed_over(reply: Reply, assistant: Assistant) -> None:
 # --- 1. nothing is released that was not screened as a whole -------------------------------------------------------
 
 
+def test_a_hand_over_text_that_does_not_pass_gives_way_to_the_last_resort(
+    branch: Branch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker's own text for failures is screened too: with a promise in it, the text screened at start leaves."""
+    assistant = branch.installation.assistant
+    monkeypatch.setattr(assistant.parts.router, "route", broken)
+    replies = assistant.parts.replies
+    approved = replies.fixed
+
+    def promising(slot: str, *rest: Any) -> Any:
+        text = approved(slot, *rest)
+        return replace(text, draft=replace(text.draft, body=text.draft.body + "这款产品保本保收益，稳赚不赔。"))
+
+    monkeypatch.setattr(replies, "fixed", promising)
+    reply = assistant.answer(asked())
+    handed_over(reply, assistant)
+    assert "稳赚不赔" not in reply.text
+    assert reply.body == assistant.parts.last_resort.body
+
+
 @pytest.mark.parametrize("check", ["_claims", "_meanings", "_privacy", "_suitability", "_grounding", "_read"])
 def test_a_check_that_raises_hands_over(branch: Branch, monkeypatch: pytest.MonkeyPatch, check: str) -> None:
     """Whichever output check breaks, no draft leaves and a person takes over."""
