@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -49,9 +50,27 @@ class Installation:
 
     @cached_property
     def log(self) -> Any:
+        from assistant.compliance.index import SearchIndex
         from assistant.log import Log
 
-        return Log(self.database, self.heads, self.folder / "keys" / "log.key")
+        return Log(self.database, self.heads, self.folder / "keys" / "log.key", index=SearchIndex())
+
+    @cached_property
+    def people(self) -> Any:
+        from assistant.people.accounts import People
+
+        return People(self.database, self.log)
+
+    @cached_property
+    def identify(self) -> Any:
+        """Who a customer is: by the signed token of the broker's app."""
+        from assistant.people.identify import identify
+        from assistant.people.settings import CustomerTokenSettings
+        from assistant.people.tokens import CustomerTokens, load_keys
+
+        given = CustomerTokenSettings()
+        tokens = CustomerTokens(load_keys(given.keys), given.audience, given.longest)
+        return identify(tokens, self.database)
 
     @cached_property
     def embedder(self) -> Any:
@@ -61,12 +80,17 @@ class Installation:
 
             return EndpointEmbedder(self.settings.embedding_base_url, self.settings.embedding_api_key, name)
         if name == "e5":
-            from knowledge.embedding.e5 import E5
-
-            return E5(self.settings.cache)
+            return self.trunk
         from knowledge.embedding.sentence import SentenceModel
 
         return SentenceModel(name)
+
+    @cached_property
+    def trunk(self) -> Any:
+        """The installed model: the default embedder, and the lower layers of the pair model."""
+        from knowledge.embedding.e5 import E5
+
+        return E5(self.settings.cache)
 
     @cached_property
     def library(self) -> Any:
@@ -74,13 +98,13 @@ class Installation:
         from knowledge.library import Library
         from knowledge.retrieval.words import Words
 
-        return Library(self.materials, self.embedder, Vectors(self.folder / "chroma"), Words())
+        return Library(self.materials, self.embedder, Vectors(self.folder / "chroma"), Words(), self.pairs)
 
     @cached_property
     def pairs(self) -> Any:
         from knowledge.embedding.pair import PairScorer
 
-        return PairScorer(self.settings.cache)
+        return PairScorer(self.trunk, self.settings.cache)
 
     @cached_property
     def bare_search(self) -> Any:
@@ -98,7 +122,7 @@ class Installation:
             from knowledge.embedding.sentence import CrossEncoderReranker
 
             reranker = CrossEncoderReranker(self.settings.reranker)
-        return Search(self.library, Models.load(self.embedder.name), reranker, self.pairs)
+        return Search(self.library, Models.load(self.embedder.name), reranker)
 
     @cached_property
     def screen(self) -> Any:
@@ -107,7 +131,7 @@ class Installation:
         from guardrails.screening import Screen
 
         policy = load(HERE / "guardrails" / "policies" / f"{self.settings.policy}.yaml")
-        return Screen(policy, Meaning.load(), self.contacts)
+        return Screen(policy, Meaning.load(), self.contacts, limit_s=self.settings.check_timeout)
 
     @property
     def contacts(self) -> tuple[str, ...]:
@@ -118,9 +142,11 @@ class Installation:
     @cached_property
     def router(self) -> Any:
         from assistant.informed import InformedRouter
-        from assistant.routing import Router
+        from assistant.routing import READER, Router
+        from knowledge.embedding.classifier import TextClassifier
 
-        return InformedRouter(Router.load(), self.library)
+        reader = TextClassifier(self.trunk, self.settings.cache, READER)
+        return InformedRouter(Router.load(reader), self.library)
 
     @cached_property
     def known_products(self) -> Callable[[], Any]:
@@ -138,12 +164,11 @@ class Installation:
         return ModelWriter(settings.llm_base_url, settings.llm_api_key, settings.llm_model, settings.llm_timeout)
 
     @cached_property
-    def assistant(self) -> Any:
-        from assistant.assistant import Assistant
+    def parts(self) -> Any:
         from assistant.replies import Replies, last_resort
         from assistant.seams import Parts
 
-        parts = Parts(
+        return Parts(
             router=self.router,
             search=self.search,
             screen=self.screen,
@@ -155,7 +180,33 @@ class Installation:
             last_resort=last_resort(REPLIES / "check_failed.md", self.screen, date.today()),
             writer=self.writer,
         )
-        return Assistant(parts, self.materials)
+
+    @cached_property
+    def assistant(self) -> Any:
+        from assistant.assistant import Assistant
+
+        return Assistant(self.parts, self.materials, desk=self.desk)
+
+    @cached_property
+    def desk(self) -> Any:
+        """The staff desk: who is in charge of which conversation."""
+        from assistant.desk.desk import Desk
+
+        return Desk(self.parts, self.materials, self.database, time.time)
+
+    @cached_property
+    def mounted(self) -> tuple[Any, ...]:
+        """The channels besides HTTP that are set up."""
+        from assistant.channels.wecom import channel, settings
+
+        found = settings.load(self.folder)
+        if not found.on:
+            return ()
+        from assistant.channels.staff_wecom import CHANNEL, WecomCarrier
+
+        wecom = channel.over(self.assistant, found, self.database, self.folder, self.desk)
+        self.desk.carriers[CHANNEL] = WecomCarrier(wecom)
+        return (wecom,)
 
     @property
     def versions(self) -> Mapping[str, str]:

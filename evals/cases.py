@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from assistant.turn import Message
 
 HERE = Path(__file__).parent
 CASES = HERE / "cases"
+QUESTIONS = HERE / "training" / "questions"
 TRAPS = "trap"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question with what is expected. `facts`: every group must be met by one of its spellings."""
+    """One question with what is expected. `facts`: every group must be met by one of its spellings; `passages`: ids of
+    those that answer, known only of questions written for training."""
 
     id: str
     question: str
@@ -32,6 +34,7 @@ class Case:
     documents: frozenset[str]
     facts: tuple[tuple[str, ...], ...]
     absent: tuple[str, ...]
+    passages: frozenset[str] = frozenset()
 
     @property
     def answerable(self) -> bool:
@@ -45,6 +48,12 @@ class Case:
 def answer_cases(name: str) -> list[Case]:
     """The cases of evals/cases/answers_NAME*.jsonl."""
     return [_case(row) for path in sorted(CASES.glob(f"answers_{name}*.jsonl")) for row in rows(path)]
+
+
+def training_questions(name: str) -> list[Case]:
+    """The questions of evals/training/questions/NAME.jsonl: each with the passages that answer it, or none."""
+    path = QUESTIONS / f"{name}.jsonl"
+    return [_question(f"{name}-t{number}", row) for number, row in enumerate(rows(path))] if path.exists() else []
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -63,6 +72,12 @@ def met(facts: Sequence[Sequence[str]], text: str) -> int:
     """How many of the fact groups a text meets."""
     folded = flat(text)
     return sum(any(flat(spelling) in folded for spelling in group) for group in facts)
+
+
+def _question(name: str, row: Mapping[str, Any]) -> Case:
+    passages = frozenset(row["answers"])
+    expect = {"outcome": "answer" if passages else "refuse", "documents": {one.split("@")[0] for one in passages}}
+    return replace(_case({**row, "id": name, "expect": expect}), passages=passages)
 
 
 def _case(row: Mapping[str, Any]) -> Case:

@@ -15,7 +15,7 @@ from datetime import date
 import numpy as np
 
 from assistant.turn import Audience, Passage, Product
-from knowledge.embedding import Embedder
+from knowledge.embedding import Embedder, PairModel
 from knowledge.index.keywords import Entry, Keywords
 from knowledge.index.names import Names, codes_in
 from knowledge.index.vectors import Vectors
@@ -26,6 +26,7 @@ VIEWS_KEPT = 4
 EMBED_BATCH = 64
 VECTORS_KEPT = 60_000
 QUERIES_KEPT = 256
+CODES_KEPT = 4_000
 Progress = Callable[[int, int], None]
 
 
@@ -48,15 +49,24 @@ class View:
 class Library:
     """Opens views, keeps them fresh, and embeds what has no vector yet."""
 
-    def __init__(self, materials: Materials, embedder: Embedder, vectors: Vectors, words: Words) -> None:
+    def __init__(
+        self,
+        materials: Materials,
+        embedder: Embedder,
+        vectors: Vectors,
+        words: Words,
+        pairs: PairModel | None = None,
+    ) -> None:
         self.materials = materials
         self.embedder = embedder
+        self.pairs = pairs
         self.words = words
         self._vectors = vectors
         self._lock = threading.RLock()
         self._views: OrderedDict[tuple[date, Audience], View] = OrderedDict()
         self._entries: dict[int, Entry] = {}
         self._kept: dict[str, np.ndarray] = {}
+        self._codes: dict[str, bytes] = {}
         self._asked: OrderedDict[str, np.ndarray] = OrderedDict()
 
     def view(self, today: date, audience: Audience = "public", *, live: bool = False) -> View:
@@ -112,19 +122,43 @@ class Library:
         rows = [kept.get(digest, empty) for digest in digests]
         return np.asarray(np.stack(rows) @ vector if rows else np.zeros(0, dtype=np.float32))
 
+    def codes(self, passages: Sequence[Passage]) -> list[bytes]:
+        """What the pair model keeps of each passage. One without a code yet is read now."""
+        assert self.pairs is not None, "codes need the pair model"
+        texts = {text_hash(text): text for text in map(embedded_text, passages)}
+        kept = self._codes
+        if len(kept) > CODES_KEPT:
+            kept = self._codes = {}  # another thread may still read the old one
+        missing = [digest for digest in texts if digest not in kept]
+        if missing:
+            found = self.materials.codes(self.pairs.name, missing)
+            fresh = [digest for digest in missing if digest not in found]
+            found |= zip(fresh, self.pairs.codes([texts[digest] for digest in fresh]), strict=True)
+            kept.update(found)
+        return [kept[digest] for digest in texts]
+
     def embed_missing(self, progress: Progress | None = None) -> int:
-        """Embed every approved passage that has no vector of this embedder; stores as it goes, so it can resume."""
+        """Embed every approved passage that has no vector of this embedder, and read it for the pair model; stores as
+        it goes, so it can resume."""
         rows = self.materials.passage_keys(revision.id for revision in self._answering())
         wanted = {digest: row.key for row in rows for digest in (row.vector_hash, row.body_hash)}
-        known = self.materials.known_vectors(self.embedder.name)
-        items = [(digest, key) for digest, key in wanted.items() if digest not in known]
+        embedded = self.materials.known_vectors(self.embedder.name)
+        read = self.materials.known_vectors(self.pairs.name) if self.pairs is not None else set()
+        to_read = {row.vector_hash for row in rows} - read if self.pairs is not None else set()
+        items = [(digest, key) for digest, key in wanted.items() if digest not in embedded or digest in to_read]
         for start in range(0, len(items), EMBED_BATCH):
             part = items[start : start + EMBED_BATCH]
             loaded = self.materials.load([key for _, key in part])
             texts = {text_hash(text): text for one in loaded.values() for text in (embedded_text(one), body_text(one))}
             digests = [digest for digest, _ in part if digest in texts]
-            matrix = self.embedder.passages([texts[digest] for digest in digests])
-            self.materials.put_vectors(self.embedder.name, zip(digests, matrix, strict=True))
+            unknown = [digest for digest in digests if digest not in embedded]
+            matrix = self.embedder.passages([texts[digest] for digest in unknown])
+            self.materials.put_vectors(self.embedder.name, zip(unknown, matrix, strict=True))
+            if self.pairs is not None:
+                unread = [digest for digest in digests if digest in to_read]
+                self.materials.put_codes(
+                    self.pairs.name, zip(unread, self.pairs.codes([texts[d] for d in unread]), strict=True)
+                )
             if progress is not None:
                 progress(min(start + EMBED_BATCH, len(items)), len(items))
         return len(items)

@@ -20,7 +20,8 @@ def shared_parts() -> dict[str, Any]:
     """The parts that belong to no data folder, built once: embedder, router, screen."""
     builder = Installation(Settings(data=Path("/nonexistent")))
     builder.__dict__["materials"] = _NoFacts()
-    return {"embedder": builder.embedder, "router": MarkerRouter(), "screen": builder.screen}
+    shared = {name: getattr(builder, name) for name in ("trunk", "embedder", "pairs", "screen")}
+    return {**shared, "router": MarkerRouter()}
 
 
 class _NoFacts:

@@ -1,9 +1,10 @@
 """What a message wants: one of thirteen intents, with confidence and a reason for staff.
 
-`Router.load()` reads committed rules (rules.yaml) and weights (weights.npz, trained by
-`python -m assistant.routing.training.train`); `route(text, history)` needs no network and no embedding.
+`Router.load(reader)` reads committed rules (rules.yaml) and weights (weights.npz, trained by
+`python -m assistant.routing.training.train`); the reader (reader.npz, trained by `python -m evals.training.fit_reader`)
+is a seam that app.py fills.
 """
 
-from assistant.routing.router import Router
+from assistant.routing.router import READER, Router
 
-__all__ = ["Router"]
+__all__ = ["READER", "Router"]

@@ -16,17 +16,12 @@ INTENTS: Final[tuple[Intent, ...]] = cast("tuple[Intent, ...]", get_args(Intent)
 
 @dataclass(frozen=True, slots=True)
 class LinearModel:
-    """`weights` int8 [SPACE, intents], `scale` and `bias` float32 [intents], `temperature` > 0 (calibration).
-
-    `centre` float32 [d] and `dense` float32 [d, intents] read a sentence embedding as well; d is 0 when not used.
-    """
+    """`weights` int8 [SPACE, intents], `scale` and `bias` float32 [intents], `temperature` > 0 (calibration)."""
 
     weights: np.ndarray
     scale: np.ndarray
     bias: np.ndarray
     temperature: float
-    centre: np.ndarray
-    dense: np.ndarray
 
     @classmethod
     def read(cls, path: Path) -> LinearModel:
@@ -35,24 +30,23 @@ class LinearModel:
             if tuple(file["intents"]) != INTENTS or file["weights"].shape != (SPACE, len(INTENTS)):
                 raise ValueError(f"{path} was trained for other features or intents; run the training again")
             weights, scale, bias = file["weights"], file["scale"], file["bias"]
-            return cls(weights, scale, bias, float(file["temperature"]), file["centre"], file["dense"])
+            return cls(weights, scale, bias, float(file["temperature"]))
 
     def write(self, path: Path) -> None:
         """Write the weights, compressed; the same weights give the same bytes."""
         np.savez_compressed(
             path, weights=self.weights, scale=self.scale, bias=self.bias, temperature=np.float32(self.temperature),
-            centre=self.centre, dense=self.dense, intents=np.asarray(INTENTS),
+            intents=np.asarray(INTENTS),
         )  # fmt: skip
 
-    def scores(self, features: Vector, embedding: np.ndarray | None = None) -> np.ndarray:
-        """Return scores before calibration, float32 [intents]. Raises ValueError on a wrong width."""
+    def scores(self, features: Vector) -> np.ndarray:
+        """Return scores before calibration, float32 [intents]."""
         columns, values = features
-        scores = np.asarray(values @ self.weights[columns].astype(np.float32) * self.scale + self.bias)
-        return scores if embedding is None else scores + centred(embedding[None], self.centre)[0] @ self.dense
+        return np.asarray(values @ self.weights[columns].astype(np.float32) * self.scale + self.bias)
 
-    def probabilities(self, features: Vector, embedding: np.ndarray | None = None) -> np.ndarray:
+    def probabilities(self, features: Vector) -> np.ndarray:
         """Return calibrated probabilities, float32 [intents], summing to 1, in the order of `INTENTS`."""
-        return softmax(self.scores(features, embedding) / self.temperature)
+        return softmax(self.scores(features) / self.temperature)
 
     def weight_of(self, column: int, intent: Intent) -> float:
         """Return how much one column speaks for `intent` compared with the average intent."""
@@ -64,9 +58,3 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     """Return exp(scores) normalised along the last axis."""
     shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
-
-
-def centred(embeddings: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Return `embeddings` [n, d] less `centre` [d], at length 1: what many sentences share says nothing."""
-    moved = embeddings.astype(np.float32) - centre
-    return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6))

@@ -11,19 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from assistant.routing.features import column, strings, vectorise
-from assistant.routing.model import INTENTS, LinearModel
+from assistant.routing.model import INTENTS, LinearModel, softmax
 from assistant.routing.normalise import decoded, normalise
 from assistant.routing.rules import Rules, read_rules
 from assistant.turn import Intent, Message, Routing
 
 FOLDER: Final = Path(__file__).parent
 WEIGHTS: Final = "weights.npz"
-INFORMED_WEIGHTS: Final = "weights_e5.npz"
+READER: Final = FOLDER / "reader.npz"
+HIDDEN: Final = "隐藏内容"
 SERVED: Final[frozenset[Intent]] = frozenset(("education", "product", "account", "personal"))
 
 
@@ -36,43 +37,51 @@ class Candidate:
     reason: str
 
 
+class IntentReader(Protocol):
+    """Scores texts for every intent: float32 (len(texts), len(labels))."""
+
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Router:
     """Routes messages with committed rules and weights. Safe to share between threads."""
 
     rules: Rules
     model: LinearModel
-    informed: LinearModel
+    reader: IntentReader
 
     @classmethod
-    def load(cls, folder: Path = FOLDER) -> Router:
+    def load(cls, reader: IntentReader, folder: Path = FOLDER) -> Router:
         """Read rules and weights from `folder`. Raises OSError or ValueError when missing or unfit."""
-        plain, informed = (LinearModel.read(folder / name) for name in (WEIGHTS, INFORMED_WEIGHTS))
-        return cls(read_rules(folder / "rules.yaml"), plain, informed)
+        if tuple(reader.labels) != INTENTS:
+            raise ValueError("the reader was trained for other intents; run `python -m evals.training.fit_reader`")
+        return cls(read_rules(folder / "rules.yaml"), LinearModel.read(folder / WEIGHTS), reader)
 
-    def route(self, text: str, history: Sequence[Message] = (), vector: np.ndarray | None = None) -> Routing:
-        """Return the one intent of `text`.
-
-        `history` (oldest first) only helps to read short messages. `vector` is the query embedding of `text` by
-        multilingual-e5-small, float [384]; with it fewer messages are misread. Pass None with any other embedding.
-        """
-        chosen = self._in_context(readable(text), history, vector)
+    def route(self, text: str, history: Sequence[Message] = ()) -> Routing:
+        """Return the one intent of `text`. `history` (oldest first) only helps to read short messages."""
+        chosen = self._in_context(text, history)
         return Routing(chosen.intent, round(min(max(chosen.confidence, 0.0), 1.0), 4), chosen.reason)
 
-    def probabilities(self, text: str, vector: np.ndarray | None = None) -> np.ndarray:
-        """Return the model's calibrated probabilities for `text` alone, float32 [13] in the order of `INTENTS`."""
-        return self._probabilities(readable(text), vector)
+    def probabilities(self, text: str) -> np.ndarray:
+        """Return the calibrated probabilities for `text` alone, float32 [13] in the order of `INTENTS`: those of the
+        reader, who knows what words mean, and of the linear model, who knows the trade's words, multiplied."""
+        plain = readable(text)
+        read = self.reader.scores([plain if HIDDEN in plain else text])[0]
+        share = self.rules.reader_share
+        words = self.model.scores(vectorise(plain, self.rules.concepts)) / self.model.temperature
+        return softmax(share * read / self.rules.reader_temperature + (1 - share) * words)
 
-    def _probabilities(self, text: str, vector: np.ndarray | None) -> np.ndarray:
-        features = vectorise(text, self.rules.concepts)
-        return self.model.probabilities(features) if vector is None else self.informed.probabilities(features, vector)
-
-    def _in_context(self, text: str, history: Sequence[Message], vector: np.ndarray | None) -> Candidate:
+    def _in_context(self, message: str, history: Sequence[Message]) -> Candidate:
+        text = readable(message)
         if not text:
             return Candidate("smalltalk", 0.5, "空消息")
         if self._accepts_offer(text, history):
             return Candidate("human", 0.95, "客户接受了转接人工的提议")
-        alone = self._alone(text, vector)
+        alone = self._alone(text, message)
         previous = self._previous(text, alone, history)
         return alone if previous is None else previous
 
@@ -84,7 +93,7 @@ class Router:
     def _previous(self, text: str, alone: Candidate, history: Sequence[Message]) -> Candidate | None:
         """Return the intent of the customer's previous message when `text` is a short message that leans on it."""
         ellipsis = self.rules.ellipsis
-        asked = [readable(m.content) for m in history if m.role == "user"]
+        asked = [(readable(m.content), m.content) for m in history if m.role == "user"]
         if (
             not asked
             or len(text) > ellipsis.longest
@@ -92,9 +101,9 @@ class Router:
             or ellipsis.complete.search(text)
         ):
             return None
-        before = self._alone(asked[-1])
-        if len(asked) > 1 and len(asked[-1]) <= ellipsis.longest and ellipsis.pattern.search(asked[-1]):
-            before = self._alone(asked[-2])
+        before = self._alone(*asked[-1])
+        if len(asked) > 1 and len(asked[-1][0]) <= ellipsis.longest and ellipsis.pattern.search(asked[-1][0]):
+            before = self._alone(*asked[-2])
         if before.intent not in ellipsis.inherits:
             return None
         if alone.intent in ("distress", "fraud", "human", "complaint", "illegal") and alone.confidence > 0.7:
@@ -103,11 +112,12 @@ class Router:
             before.intent, 0.9 * before.confidence, f"简短追问，沿用上一问的意图：{self.rules.names[before.intent]}"
         )
 
-    def _alone(self, text: str, vector: np.ndarray | None = None) -> Candidate:
-        """Return the reading of normalised `text` without history: the gravest of rules, whole message and clauses."""
+    def _alone(self, text: str, message: str) -> Candidate:
+        """Return the reading of a message, `text` once normalised, without history: the gravest of rules, whole message
+        and clauses."""
         candidates, settled = self._by_rules(text)
         if not settled:
-            candidates.append(self._by_model(text, vector))
+            candidates.append(self._by_model(text, message))
         for clause in () if settled else self._clauses(text):
             candidates.extend(self._by_clause(clause))
         return min(candidates, key=lambda c: (self.rules.rank(c.intent), -c.confidence))
@@ -122,8 +132,8 @@ class Router:
                 settled = settled or rule.settles
         return found, settled
 
-    def _by_model(self, text: str, vector: np.ndarray | None) -> Candidate:
-        found = self._probabilities(text, vector)
+    def _by_model(self, text: str, message: str) -> Candidate:
+        found = self.probabilities(message)
         best = self._most_probable(found)
         for intent in self.rules.gravity:
             threshold = self.rules.whole_threshold.get(intent)
@@ -142,7 +152,7 @@ class Router:
         return next((i for i in order[1:3] if i in SERVED), best)
 
     def _by_clause(self, clause: str) -> list[Candidate]:
-        found = self._probabilities(clause, None)
+        found = self.model.probabilities(vectorise(clause, self.rules.concepts))
         index = int(np.argmax(found))
         intent, probability = INTENTS[index], float(found[index])
         if probability < self.rules.clause_threshold.get(intent, 2.0):
@@ -165,7 +175,7 @@ def readable(text: str) -> str:
     """Return `text` normalised, with what its encoded parts say appended."""
     hidden = decoded(text[:4000])
     plain = normalise(text)
-    return f"{plain} 隐藏内容 {normalise(hidden)}" if hidden else plain
+    return f"{plain} {HIDDEN} {normalise(hidden)}" if hidden else plain
 
 
 def evidence(text: str, intent: Intent, rules: Rules, model: LinearModel, most: int = 3) -> list[str]:

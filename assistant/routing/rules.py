@@ -65,6 +65,8 @@ class Rules:
     clause_least: int
     clause_most: int
     cautious: Mapping[Intent, float]
+    reader_share: float
+    reader_temperature: float
     ellipsis: FollowUp
 
     def rank(self, intent: Intent) -> int:
@@ -91,6 +93,8 @@ def read_rules(path: Path) -> Rules:
         clause_least=int(data["clauses"]["least"]),
         clause_most=int(data["clauses"]["most"]),
         cautious=_thresholds(data["thresholds"]["cautious"]),
+        reader_share=float(data["reader"]["share"]),
+        reader_temperature=float(data["reader"]["temperature"]),
         ellipsis=_ellipsis(data["ellipsis"], terms),
     )
 

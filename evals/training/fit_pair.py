@@ -1,9 +1,9 @@
-"""Train the cross-encoder that says whether a passage answers a question (knowledge.embedding.pair).
+"""Train the pair model that says whether a passage answers a question (knowledge.embedding.pair).
 
-`python -m evals.training.fit_pair collect FILE [--work DIR]` writes the pairs of the training and development corpora;
+`python -m evals.training.fit_pair collect FILE [--corpora a,b] [--work DIR]` writes questions with candidate passages;
 `python -m evals.training.fit_pair train FILE` fits the upper layers and the head on the training corpora, prints
 figures of the development corpus and writes knowledge/embedding/pair.npz. Seeded. Only `train` needs torch (optional
-dependency local-models). The lower layers stay as installed: each pair runs through them once.
+dependency local-models). The lower layers stay as installed: each text runs through them once.
 """
 
 from __future__ import annotations
@@ -12,41 +12,35 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from knowledge.embedding.pair import TRAINED, Encoded, encode, inputs
+from evals.training.layers import Layers, states, torch_or_exit
+from knowledge.embedding.pair import PASSAGE_MARKS, PASSAGE_TOKENS, QUERY_MARKS, QUESTION_TOKENS, TRAINED, own
 
-TRAINED_ON = ("lanjiang", "starter")
+TRAINED_ON = ("lanjiang", "starter", "qinghe")
 DEVELOPED_ON = "beichen"
 NEGATIVES = 8
 LOOKED_AT = 8
-QUESTIONS_OF_MATERIALS = "faq"
-ASKED_BY_MATERIALS = ("lanjiang",)  # corpora whose own questions are trained on too
 SEED = 20261122
-TRAINED_LAYERS = 4
 HEAD_UNITS = 96
 WORD_SIZE = 64
+CODE_SIZE = 128
 GROUPS_A_STEP = 12
 SHOWN = 4
-KEPT = 5
-RIGHT_SHOWN = 2
-RATE = 2e-4
-HEAD_RATE = 1e-3
-WEIGHT_DECAY = 0.01
+RIGHT_SHOWN = 1
 LIST_SHARE = 0.7
+DROPOUT = 0.1
 BFLOAT = True
-BATCH_TOKENS = 1024
-BATCH_PAIRS = 32
 EPOCHS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One question with passages: labels in 0..1, cosines, whether each comes from a right document."""
+    """One question with passages, as embedded: labels in 0..1 and cosines."""
 
     corpus: str
     case: str
@@ -55,11 +49,10 @@ class Group:
     texts: tuple[str, ...]
     labels: tuple[float, ...]
     cosines: tuple[float, ...]
-    at_home: tuple[bool, ...]
 
 
 def collect(corpora: Sequence[str], work: Path) -> Iterator[Group]:
-    """The groups of these corpora: cases, then the questions that some training materials ask themselves."""
+    """The groups of these corpora."""
     from evals.training.fit_retrieval import readings_of
     from evals.workbench import installation
 
@@ -69,16 +62,14 @@ def collect(corpora: Sequence[str], work: Path) -> Iterator[Group]:
             group = _of_case(corpus, one.case, one.text, search)
             if group is not None:
                 yield group
-        if corpus in ASKED_BY_MATERIALS:
-            yield from _of_materials(corpus, search)
         print(f"{corpus} collected", flush=True)
 
 
 def _of_case(corpus: str, case: Any, text: str, search: Any) -> Group | None:
     from evals.cases import met
     from evals.training.fit_retrieval import label
-    from knowledge.embedding.pair import pair_text
     from knowledge.library import head_text
+    from knowledge.records.materials import embedded_text
 
     found, cosines = _candidates(text, search, case.today)
     if not found:
@@ -92,31 +83,9 @@ def _of_case(corpus: str, case: Any, text: str, search: Any) -> Group | None:
             continue  # says the same elsewhere: neither right nor wrong
         chosen.append(i)
     kept = _kept(chosen, labels, home, whole=corpus == DEVELOPED_ON)
-    texts = [pair_text(found[i]) for i in kept]
-    return _group((corpus, case.id, text, case.answerable), texts, kept, labels, cosines, home)
-
-
-def _of_materials(corpus: str, search: Any) -> Iterator[Group]:
-    """Questions written in the materials; their passages are shown without them."""
-    from datetime import date
-
-    from knowledge.embedding.pair import pair_text
-
-    today = date(2026, 11, 22)
-    view = search.library.view(today)
-    loaded = search.library.materials.load(sorted(view.keys))
-    for key, passage in loaded.items():
-        if passage.form != QUESTIONS_OF_MATERIALS or not passage.question:
-            continue
-        found, cosines = _candidates(passage.question, search, today)
-        labels = np.array([float(other.id == passage.id) for other in found])
-        if not labels.any():
-            continue
-        home = [other.document == passage.document for other in found]
-        kept = _kept(range(len(found)), labels, home, whole=False)
-        texts = [pair_text(found[i]).replace(f"{passage.question}\n", "") for i in kept]
-        whose = (corpus, f"{corpus}-q{key}", passage.question, True)
-        yield _group(whose, texts, kept, labels, cosines, home)
+    texts = tuple(embedded_text(found[i]) for i in kept)
+    right, near = (tuple(float(column[i]) for i in kept) for column in (labels, cosines))
+    return Group(corpus, case.id, text, case.answerable, texts, right, near)
 
 
 def _candidates(text: str, search: Any, today: Any) -> tuple[list[Any], np.ndarray]:
@@ -139,133 +108,60 @@ def _kept(chosen: Sequence[int], labels: np.ndarray, home: Sequence[bool], *, wh
     return sorted({*right, *near, *far, *top})
 
 
-def _group(
-    whose: tuple[str, str, str, bool], texts: Sequence[str], kept: Sequence[int], *columns: Sequence[float] | np.ndarray
-) -> Group:
-    labels, cosines, home = (tuple(float(column[i]) for i in kept) for column in columns)
-    return Group(*whose, tuple(texts), labels, cosines, tuple(map(bool, home)))
-
-
-def thinned(group: Group, rng: np.random.Generator) -> Group:
-    """What is worth running: of a development question the nearest, of others a few right and wrong passages."""
-    labels, cosines = np.array(group.labels), np.array(group.cosines)
-    if group.corpus == DEVELOPED_ON:
-        kept = np.sort(np.argsort(-cosines, kind="stable")[:LOOKED_AT])
-    else:
-        right = rng.permutation(np.flatnonzero(labels > 0))[:RIGHT_SHOWN]
-        wrong = rng.permutation(np.flatnonzero(labels == 0))[: KEPT - len(right)]
-        kept = np.sort(np.concatenate((right, wrong)))
-    columns = (group.texts, group.labels, group.cosines, group.at_home)
-    texts, right_, cosine, home = (tuple(column[i] for i in kept) for column in columns)
-    return replace(group, texts=texts, labels=right_, cosines=cosine, at_home=home)
-
-
 def read_groups(path: Path) -> list[Group]:
-    """The groups that `collect` wrote, thinned."""
-    rng = np.random.default_rng(SEED)
+    """The groups that `collect` wrote; of a development question only the nearest passages."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(line).items()}
         group = Group(**values)
-        found.append(thinned(group, rng))
+        if group.corpus == DEVELOPED_ON:
+            near = np.argsort(-np.array(group.cosines), kind="stable")[:LOOKED_AT]
+            columns = (group.texts, group.labels, group.cosines)
+            values |= zip(("texts", "labels", "cosines"), (tuple(c[i] for i in near) for c in columns), strict=True)
+            group = Group(**values)
+        found.append(group)
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Lower:
-    """What the frozen layers give: `hidden` (all tokens, hidden) float16, pair i between its two `bounds`."""
+    """States after the lower layers by text, float16 (tokens, hidden)."""
 
-    hidden: np.ndarray
-    bounds: np.ndarray
-    pairs: Sequence[Encoded]
-
-
-def lower(groups: Sequence[Group], cache: Path) -> Lower:
-    """All pairs of all groups, in order, run through the lower layers once; kept beside the pairs."""
-    import onnxruntime
-
-    from knowledge.embedding import e5_weights, pair_graph
-    from knowledge.embedding.e5_tokens import Tokens
-
-    weights = e5_weights.read(e5_weights.packaged())
-    tokens = Tokens(weights.vocabulary)
-    pairs = [encode(tokens, weights.vocabulary, g.question, text) for g in groups for text in g.texts]
-    bounds = np.cumsum([0, *(len(pair.ids) for pair in pairs)])
-    if cache.exists():
-        hidden = np.load(cache, mmap_mode="r")
-        if len(hidden) == bounds[-1]:
-            return Lower(hidden, bounds, pairs)
-    hidden = np.zeros((int(bounds[-1]), weights.shape.hidden), dtype=np.float16)
-    session = onnxruntime.InferenceSession(pair_graph.write_lower(weights, weights.shape.layers - TRAINED_LAYERS))
-    for batch in batches(pairs):
-        given = inputs([pairs[i] for i in batch], weights)
-        (out,) = session.run(["hidden"], {name: given[name] for name in ("x", "lengths")})
-        for row, i in zip(out, batch, strict=True):
-            hidden[bounds[i] : bounds[i + 1]] = row[: len(pairs[i].ids)]
-    np.save(cache, hidden)
-    return Lower(hidden, bounds, pairs)
+    questions: dict[str, np.ndarray]
+    passages: dict[str, np.ndarray]
 
 
-def batches(pairs: Sequence[Encoded]) -> Iterator[list[int]]:
-    """Numbers of pairs of like length together; a batch holds a bounded number of tokens."""
-    batch: list[int] = []
-    longest = 0
-    for number in sorted(range(len(pairs)), key=lambda i: -len(pairs[i].ids)):
-        if batch and ((len(batch) + 1) * longest > BATCH_TOKENS or len(batch) == BATCH_PAIRS):
-            yield batch
-            batch = []
-        longest = longest if batch else len(pairs[number].ids)
-        batch.append(number)
-    if batch:
-        yield batch
+def lower(groups: Sequence[Group], work: Path) -> Lower:
+    """Every question and passage run through the lower layers once."""
+    from knowledge.embedding.e5 import E5, PASSAGE, QUERY
+
+    trunk = E5(work)
+    print("running the lower layers", flush=True)
+    questions, passages = {group.question for group in groups}, {text for group in groups for text in group.texts}
+    return Lower(states(trunk, questions, QUERY, QUESTION_TOKENS), states(trunk, passages, PASSAGE, PASSAGE_TOKENS))
 
 
-class Upper:
-    """The trained layers and the head in torch, named as in the weight files: matrices output-major."""
+class Reading:
+    """What reads both texts together: the tuned layers and the head."""
 
-    def __init__(self, torch: Any) -> None:
-        from knowledge.embedding import e5_weights
-
+    def __init__(self, torch: Any, seen: Lower) -> None:
         self.torch = torch
-        weights = e5_weights.read(e5_weights.packaged())
-        shape = self.shape = weights.shape
-        self.names = [f"l{n}" for n in range(shape.layers - TRAINED_LAYERS, shape.layers)]
-        mine = tuple(f"{name}." for name in self.names)
-        values: dict[str, np.ndarray] = {k: np.array(v) for k, v in weights.vectors.items() if k.startswith(mine)}
-        for name, matrix in weights.matrices.items():
-            if name.startswith(mine):
-                levels = matrix.levels().astype(np.float32) - 128
-                values[name] = (levels * matrix.scales.astype(np.float32)[..., None]).reshape(len(levels), -1)
-        values |= _new_head(shape.hidden)
-        self.values = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
+        hidden = next(iter(seen.questions.values())).shape[1]
+        self.layers = Layers(torch, _new_code(seen) | _new_head(hidden))
 
-    def __call__(self, x: Any, real: Any, asked: Any, told: Any, *, dropout: float = 0.0) -> Any:
-        """Logits (n,) of hidden states (n, length, hidden); `real` (n, length) bool, the rest as in pair_graph."""
-        for name in self.names:
-            x = self._layer(x, real, name, dropout)
-        return self._head(x.float(), asked, told, dropout)
-
-    def _layer(self, x: Any, real: Any, name: str, dropout: float) -> Any:
-        f, v = self.torch.nn.functional, self.values
-        rows, length, hidden = x.shape
-
-        def linear(y: Any, part: str) -> Any:
-            return f.linear(y, v[f"{name}.{part}.w"], v[f"{name}.{part}.b"])
-
-        def normal(y: Any, part: str) -> Any:
-            return f.layer_norm(y, (hidden,), v[f"{name}.{part}.w"], v[f"{name}.{part}.b"], self.shape.epsilon)
-
-        q, k, w = (linear(x, part).view(rows, length, self.shape.heads, -1).transpose(1, 2) for part in "qkv")
-        mixed = f.scaled_dot_product_attention(q, k, w, attn_mask=real[:, None, None, :])
-        mixed = linear(mixed.transpose(1, 2).reshape(rows, length, hidden), "ao")
-        x = normal(x + f.dropout(mixed, dropout), "aln")
-        return normal(x + f.dropout(linear(f.gelu(linear(x, "fi")), "fo"), dropout), "oln")
+    def __call__(self, x: Any, whose: Any, real: Any, asked: Any, told: Any, *, dropout: float = 0.0) -> Any:
+        """Logits (n,) of states (n, length, hidden); `whose` (n, length, 1) is 1 in the passage, `real` (n, length)
+        bool, the rest as in pair_graph."""
+        v = self.layers.values
+        code = (x - v["code.mean"]) @ v["code.down"]
+        x = x * (1 - whose) + (code @ v["code.up"] + v["code.mean"]) * whose
+        x = x + v["type.asked"] * (1 - whose) + v["type.told"] * whose
+        return self._head(self.layers.run(x, real, dropout), asked, told, dropout)
 
     def _head(self, h: Any, asked: Any, told: Any, dropout: float) -> Any:
         from knowledge.embedding.pair_graph import OUTSIDE
 
-        torch, v = self.torch, self.values
+        torch, v = self.torch, self.layers.values
         f = torch.nn.functional
         u, w = (asked @ h)[:, 0], (told @ h)[:, 0]
         seen = f.dropout(torch.cat((h[:, 0], u, w, u * w, (u - w).abs()), -1), dropout)
@@ -276,20 +172,6 @@ class Upper:
         found = (share * best).sum(-1) / share.sum(-1)
         evidence = torch.cat((judged, f.cosine_similarity(u, w)[:, None], found[:, None]), -1)
         return (evidence @ v["head.out.w"] + v["head.out.b"])[:, 0]
-
-    def save(self, path: Path) -> None:
-        """Matrices of the layers as 8-bit blocks, the rest as float32; the same values give the same bytes."""
-        out: dict[str, np.ndarray] = {}
-        for name, tensor in sorted(self.values.items()):
-            value = tensor.detach().numpy()
-            if value.ndim == 2 and not name.startswith("head."):
-                blocks = value.reshape(len(value), -1, 32)
-                scales = np.maximum(np.abs(blocks).max(-1) / 127, 1e-6).astype(np.float16)
-                levels = np.clip(np.rint(blocks / scales.astype(np.float32)[..., None]), -127, 127)
-                out |= {f"{name}.levels": (levels + 128).astype(np.uint8), f"{name}.scales": scales}
-            else:
-                out[name] = value
-        np.savez_compressed(path, allow_pickle=False, **out)
 
 
 def _new_head(hidden: int) -> dict[str, np.ndarray]:
@@ -305,45 +187,48 @@ def _new_head(hidden: int) -> dict[str, np.ndarray]:
     return {name: value.astype(np.float32) for name, value in values.items()}
 
 
+def _new_code(seen: Lower) -> dict[str, np.ndarray]:
+    """The reduction of a passage's states before training: their principal directions; and the marks of both parts."""
+    rng = np.random.default_rng(SEED)
+    states = np.concatenate(list(seen.passages.values())[::5]).astype(np.float32)
+    states = states[rng.permutation(len(states))[:20_000]]
+    mean = states.mean(axis=0)
+    _, sizes, directions = np.linalg.svd(states - mean, full_matrices=False)
+    kept = directions[:CODE_SIZE]
+    print(f"codes keep {(sizes[:CODE_SIZE] ** 2).sum() / (sizes**2).sum():.3f} of the variance", flush=True)
+    none = np.zeros(states.shape[1], dtype=np.float32)
+    return {
+        "code.down": kept.T.copy(), "code.up": kept.copy(), "code.mean": mean, "type.asked": none, "type.told": none
+    }  # fmt: skip
+
+
 class Training:
-    """Fits `Upper` on groups; every epoch shows each question with its right passages and a few wrong ones."""
+    """Fits `Upper` on groups; every epoch shows each question with a right passage and a few wrong ones."""
 
     def __init__(self, torch: Any, groups: Sequence[Group], seen: Lower, epochs: int) -> None:
         self.torch, self.groups, self.seen = torch, groups, seen
-        self.starts = np.cumsum([0, *(len(group.texts) for group in groups)])
         self.train = [i for i, group in enumerate(groups) if group.corpus in TRAINED_ON]
         self.develop = [i for i, group in enumerate(groups) if group.corpus == DEVELOPED_ON]
         self.rng = np.random.default_rng(SEED)
-        self.model = Upper(torch)
-        heads = [value for name, value in self.model.values.items() if name.startswith("head.")]
-        layers = [value for name, value in self.model.values.items() if not name.startswith("head.")]
-        parts = [{"params": layers, "lr": RATE}, {"params": heads, "lr": HEAD_RATE}]
-        self.optimizer = torch.optim.AdamW(parts, weight_decay=WEIGHT_DECAY)
-        steps = epochs * -(-len(self.train) // GROUPS_A_STEP)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: min((step + 1) / (0.06 * steps), max(0.02, (steps - step) / (0.94 * steps)))
-        )
+        self.model = Reading(torch, seen)
+        self.optimizer, self.schedule = self.model.layers.optimizer(epochs * -(-len(self.train) // GROUPS_A_STEP))
 
     def epoch(self) -> float:
         """One pass over the training questions; the mean loss."""
         losses = []
         for chosen in self._steps():
             shown = [self._shown(i) for i in chosen]
-            logits = self._logits([self.starts[i] + j for i, js in zip(chosen, shown, strict=True) for j in js], 0.1)
+            logits = self._logits([(i, j) for i, js in zip(chosen, shown, strict=True) for j in js], DROPOUT)
             loss = self._loss(logits, chosen, shown)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.torch.nn.utils.clip_grad_norm_(list(self.model.values.values()), 1.0)
-            self.optimizer.step()
-            self.schedule.step()
+            self.model.layers.step(loss, self.optimizer, self.schedule)
             losses.append(loss.item())
-            if len(losses) % 20 == 0:
-                print(f"  step {len(losses)}: {np.mean(losses[-20:]):.4f} {time.strftime('%X')}", flush=True)
+            if len(losses) % 40 == 0:
+                print(f"  step {len(losses)}: {np.mean(losses[-40:]):.4f} {time.strftime('%X')}", flush=True)
         return float(np.mean(losses))
 
     def _steps(self) -> list[list[int]]:
         """Groups of like length together, steps in random order."""
-        length = {i: max(len(self.seen.pairs[j].ids) for j in range(*self.starts[i : i + 2])) for i in self.train}
+        length = {i: max(len(self.seen.passages[text]) for text in self.groups[i].texts) for i in self.train}
         order = sorted(self.train, key=lambda i: length[i] + self.rng.normal() * 8)
         steps = [order[start : start + GROUPS_A_STEP] for start in range(0, len(order), GROUPS_A_STEP)]
         self.rng.shuffle(steps)
@@ -368,31 +253,39 @@ class Training:
                 lists.append(-(torch.log_softmax(part, 0) * right / right.sum()).sum())
         return total + LIST_SHARE * torch.stack(lists).mean() if lists else total
 
-    def _logits(self, numbers: Sequence[int], dropout: float = 0.0) -> Any:
-        torch, seen = self.torch, self.seen
-        pairs = [seen.pairs[i] for i in numbers]
-        longest = max(len(pair.ids) for pair in pairs)
-        x = np.zeros((len(pairs), longest, seen.hidden.shape[1]), dtype=np.float32)
-        asked, told = np.zeros((2, len(pairs), 1, longest), dtype=np.float32)
-        for row, (i, pair) in enumerate(zip(numbers, pairs, strict=True)):
-            x[row, : len(pair.ids)] = seen.hidden[seen.bounds[i] : seen.bounds[i + 1]]
-            for shares, (start, end) in ((asked, pair.asked), (told, pair.told)):
-                shares[row, 0, start:end] = 1.0 / (end - start)
-        real = torch.tensor(np.arange(longest) < np.array([[len(pair.ids)] for pair in pairs]))
+    def _logits(self, pairs: Sequence[tuple[int, int]], dropout: float = 0.0) -> Any:
+        """Logits of (group, place) pairs."""
+        torch = self.torch
+        asked = [self.seen.questions[self.groups[i].question] for i, _ in pairs]
+        told = [self.seen.passages[self.groups[i].texts[j]] for i, j in pairs]
+        longest = max(len(a) + len(b) for a, b in zip(asked, told, strict=True))
+        x = np.zeros((len(pairs), longest, asked[0].shape[1]), dtype=np.float32)
+        whose, real = np.zeros((2, len(pairs), longest, 1), dtype=np.float32)
+        parts = np.zeros((2, len(pairs), 1, longest), dtype=np.float32)
+        for row, (a, b) in enumerate(zip(asked, told, strict=True)):
+            end = len(a) + len(b)
+            x[row, : len(a)], x[row, len(a) : end] = a, b
+            whose[row, len(a) : end], real[row, :end] = 1, 1
+            for part, start, size, marks in (
+                (parts[0], 0, len(a), QUERY_MARKS),
+                (parts[1], len(a), len(b), PASSAGE_MARKS),
+            ):
+                low, high = own(size, marks)
+                part[row, 0, start + low : start + high] = 1.0 / (high - low)
+        given = [torch.tensor(array) for array in (x, whose, real[..., 0] > 0, *parts)]
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=BFLOAT):
-            return self.model(torch.tensor(x), real, torch.tensor(asked), torch.tensor(told), dropout=dropout)
+            return self.model(*given, dropout=dropout)
 
     def scores(self, chosen: Sequence[int]) -> list[np.ndarray]:
         """Logits of all pairs of these groups."""
-        numbers = sorted(
-            (j for i in chosen for j in range(*self.starts[i : i + 2])), key=lambda j: len(self.seen.pairs[j].ids)
-        )
-        found: dict[int, float] = {}
+        pairs = [(i, j) for i in chosen for j in range(len(self.groups[i].texts))]
+        pairs.sort(key=lambda pair: len(self.seen.passages[self.groups[pair[0]].texts[pair[1]]]))
+        found: dict[tuple[int, int], float] = {}
         with self.torch.no_grad():
-            for start in range(0, len(numbers), 64):
-                part = numbers[start : start + 64]
+            for start in range(0, len(pairs), 64):
+                part = pairs[start : start + 64]
                 found |= dict(zip(part, self._logits(part).tolist(), strict=True))
-        return [np.array([found[j] for j in range(*self.starts[i : i + 2])]) for i in chosen]
+        return [np.array([found[i, j] for j in range(len(self.groups[i].texts))]) for i in chosen]
 
 
 def figures(groups: Sequence[Group], scores: Sequence[np.ndarray]) -> dict[str, float]:
@@ -415,23 +308,20 @@ def figures(groups: Sequence[Group], scores: Sequence[np.ndarray]) -> dict[str, 
     }  # fmt: skip
 
 
-def train(file: Path, epochs: int, out: Path, threads: int) -> None:
+def train(file: Path, epochs: int, out: Path, threads: int, work: Path) -> None:
     """Fit, print the development figures of every epoch, write the weights of the last one."""
-    try:
-        import torch
-    except ImportError as error:
-        raise SystemExit("训练需要可选依赖 local-models：pip install 'heshi[local-models]'") from error
+    torch = torch_or_exit()
     torch.manual_seed(SEED)
     torch.set_num_threads(threads)
     groups = read_groups(file)
-    training = Training(torch, groups, lower(groups, file.with_suffix(".lower.npy")), epochs)
+    training = Training(torch, groups, lower(groups, work), epochs)
     develop = [groups[i] for i in training.develop]
     print(len(training.train), "questions to train on; development by cosine:", flush=True)
     print("  ", figures(develop, [np.array(group.cosines) for group in develop]), flush=True)
     for number in range(1, epochs + 1):
         loss = training.epoch()
         print(f"epoch {number}: loss {loss:.4f}", figures(develop, training.scores(training.develop)), flush=True)
-        training.model.save(out)
+        training.model.layers.save(out)
 
 
 def main() -> None:
@@ -449,7 +339,7 @@ def main() -> None:
             for group in collect(options.corpora.split(","), options.work):
                 out.write(json.dumps(asdict(group), ensure_ascii=False) + "\n")
     else:
-        train(options.file, options.epochs, options.out, options.threads)
+        train(options.file, options.epochs, options.out, options.threads, options.work)
 
 
 if __name__ == "__main__":

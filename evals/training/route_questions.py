@@ -10,11 +10,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from evals.cases import answer_cases
+from evals.cases import answer_cases, training_questions
 from evals.workbench import HERE, materials_of
 from knowledge.reading import Unreadable, read
 
-LENT = ("lanjiang", "beichen", "starter")
+LENT = ("lanjiang", "beichen", "starter", "qinghe")
 INTENT_OF = {"product": "product", "education": "education", "service": "account", "notice": "account"}
 TARGET = HERE.parent / "assistant" / "routing" / "training" / "questions.jsonl"
 
@@ -36,7 +36,7 @@ def main() -> None:
     lines = []
     for corpus in LENT:
         known = kinds(materials_of(corpus))
-        for case in answer_cases(corpus):
+        for case in (*answer_cases(corpus), *training_questions(corpus)[::2]):
             labels = {INTENT_OF.get(known.get(document, ""), "") for document in case.documents} - {""}
             if case.answerable and len(labels) == 1:
                 history = [asdict(message) for message in case.history]

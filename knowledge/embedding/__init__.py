@@ -34,6 +34,21 @@ class Embedder(Protocol):
     def passages(self, texts: Sequence[str]) -> Vectors: ...
 
 
+class PairModel(Protocol):
+    """Says how well each of several passages answers a question. Implementations are safe to call from several threads.
+
+    A passage, given as its embedded text, is read once into a code; codes and scores of another `name` are not
+    comparable. `scores` gives one logit per code, float32 (len(codes),). Raises `EmbeddingError`.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def codes(self, texts: Sequence[str]) -> list[bytes]: ...
+
+    def scores(self, question: str, codes: Sequence[bytes]) -> NDArray[np.float32]: ...
+
+
 def unit(vectors: NDArray[np.floating]) -> Vectors:
     """Rows scaled to length 1, float32, shape kept (n, d). A zero or non-finite row raises `EmbeddingError`."""
     rows = np.asarray(vectors, dtype=np.float32)

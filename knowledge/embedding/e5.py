@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from knowledge.embedding import EmbeddingError, Vectors, e5_weights, sealed, unit
+from knowledge.embedding import Vectors, e5_weights, runtime, unit
 from knowledge.embedding.e5_tokens import Tokens
 
-GRAPH_VERSION = 1  # raise it with every change of e5_graph, e5_tokens or pooling: it is part of names and file names
+GRAPH_VERSION = 1  # raise it with every change that changes vectors: it is part of names and file names
+FILE_VERSION = 2  # raise it with every change of e5_graph that does not
+MIDDLE_TOKENS = 128
+_MIDDLES_KEPT = 192
+QUERY, PASSAGE = "query: ", "passage: "
 _BATCH_TOKENS = 1024
 _BATCH_TEXTS = 32
 _PASSAGE_WINDOWS = 4
 _CHARACTERS_PER_TOKEN = 8
 
+Middle = NDArray[np.float16]  # (tokens, hidden), begin mark included
+
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Up to 510 tokens of the text number `text`, begin and end mark included in `ids`."""
+    """Up to 510 tokens of the text number `text`, begin and end mark included in `ids`; `first`: it begins the text."""
 
     text: int
     ids: tuple[int, ...]
+    first: bool
 
 
 class E5:
@@ -45,7 +52,11 @@ class E5:
         self._window = shape.positions - 2
         digest = self._weights.digest[:12]
         self._name = f"multilingual-e5-small-q4@{digest}.{GRAPH_VERSION}"
-        self._session = self._open(cache / f"e5-small-{digest}-{GRAPH_VERSION}.model", threads)
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._middles: dict[str, Middle] = {}
+        path = cache / f"e5-small-{digest}-{GRAPH_VERSION}.{FILE_VERSION}.model"
+        self._model = runtime.Model(path, self._write, threads)
 
     @property
     def name(self) -> str:
@@ -56,10 +67,28 @@ class E5:
         return self._weights.shape.hidden
 
     def queries(self, texts: Sequence[str]) -> Vectors:
-        return self._embed("query: ", texts, windows=1)
+        return self.embed(QUERY, texts)
 
     def passages(self, texts: Sequence[str]) -> Vectors:
-        return self._embed("passage: ", texts, windows=_PASSAGE_WINDOWS)
+        return self.embed(PASSAGE, texts)
+
+    def middle(self, texts: Sequence[str], *, prefix: str) -> list[Middle]:
+        """The states of each text's first tokens after two thirds of the layers; of texts just embedded, for nothing.
+        `prefix` is QUERY or PASSAGE."""
+        with self._lock:
+            found = {text: self._middles[prefix + text] for text in texts if prefix + text in self._middles}
+        for text in dict.fromkeys(texts):
+            if text not in found:
+                _, (found[text],) = self._read(prefix, [text], windows=1)
+        return [found[text] for text in texts]
+
+    def lowest(self, text: str, tokens: int) -> NDArray[np.float32]:
+        """What enters the first layer for the text as it stands, cut to so many tokens: (1, tokens, hidden)."""
+        vocabulary = self._weights.vocabulary
+        ids = self._tokens.ids(text[: tokens * _CHARACTERS_PER_TOKEN])[: tokens - 2]
+        index = np.array([[vocabulary.bos, *ids, vocabulary.eos]], dtype=np.int64)
+        found: NDArray[np.float32] = self._weights.matrices["emb.word"].rows(index) + self._places[: index.shape[1]]
+        return found
 
     def count(self, text: str) -> int:
         """How many tokens the text itself takes, without prefix and marks."""
@@ -70,47 +99,49 @@ class E5:
         vocabulary = self._weights.vocabulary
         return [vocabulary.bos, *self._tokens.ids(text), vocabulary.eos]
 
-    def _open(self, path: Path, threads: int) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.enable_cpu_mem_arena = False  # memory of a long batch is given back
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores alone
-        model = sealed.load_or_store(path, self._write)
-        try:
-            return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise EmbeddingError(f"无法加载向量模型 {path.name}：{error}") from error
-
     def _write(self) -> bytes:
         from knowledge.embedding import e5_graph  # imports onnx, which only writing needs
 
         return e5_graph.write(self._weights)
 
-    def _embed(self, prefix: str, texts: Sequence[str], windows: int) -> Vectors:
+    def embed(self, prefix: str, texts: Sequence[str]) -> Vectors:
+        """Vectors of texts under a prefix, QUERY or PASSAGE; their middle states are kept for a while."""
+        if not len(texts):
+            return np.zeros((0, self.dimensions), dtype=np.float32)
+        vectors, middles = self._read(prefix, texts, windows=_PASSAGE_WINDOWS if prefix == PASSAGE else 1)
+        with self._lock:
+            self._middles |= {prefix + text: middle for text, middle in zip(texts, middles, strict=True)}
+            while len(self._middles) > _MIDDLES_KEPT:
+                self._middles.pop(next(iter(self._middles)))
+        return vectors
+
+    def _read(self, prefix: str, texts: Sequence[str], windows: int) -> tuple[Vectors, list[Middle]]:
+        """Vectors and middle states of some texts."""
         sums = np.zeros((len(texts), self.dimensions), dtype=np.float64)
+        middles: dict[int, Middle] = {}
         cut = [window for number, text in enumerate(texts) for window in self._cut(number, prefix + text, windows)]
-        for batch in _batches(cut):
-            for window, mean in zip(batch, self._run(batch), strict=True):
-                sums[window.text] += max(len(window.ids) - 2, 1) * mean
-        return unit(sums) if len(texts) else np.zeros((0, self.dimensions), dtype=np.float32)
+        batches = [[window] for window in cut] if len(cut) <= self._threads else list(_batches(cut))
+        outputs = self._model.run_all(["middle", "hidden"], [self._inputs(batch) for batch in batches])
+        for batch, (middle, hidden) in zip(batches, outputs, strict=True):
+            for row, window in enumerate(batch):
+                size = len(window.ids)
+                sums[window.text] += max(size - 2, 1) * hidden[row, :size].mean(axis=0)
+                if window.first:
+                    middles[window.text] = middle[row, : min(size, MIDDLE_TOKENS)].astype(np.float16)
+        return unit(sums), [middles[number] for number in range(len(texts))]
 
     def _cut(self, number: int, text: str, windows: int) -> Iterator[_Window]:
         vocabulary, size = self._weights.vocabulary, self._window
         ids = self._tokens.ids(text[: windows * size * _CHARACTERS_PER_TOKEN])[: windows * size]
         for start in range(0, max(len(ids), 1), size):
-            yield _Window(number, (vocabulary.bos, *ids[start : start + size], vocabulary.eos))
+            yield _Window(number, (vocabulary.bos, *ids[start : start + size], vocabulary.eos), first=start == 0)
 
-    def _run(self, batch: Sequence[_Window]) -> NDArray[np.float32]:
-        """Mean of the hidden states over the real tokens of each window: (len(batch), hidden)."""
+    def _inputs(self, batch: Sequence[_Window]) -> runtime.Inputs:
         lengths = np.array([len(window.ids) for window in batch], dtype=np.int32)
         longest = int(lengths.max())
-        real = np.arange(longest) < lengths[:, None]
         ids = np.zeros((len(batch), longest), dtype=np.int64)
-        ids[real] = [index for window in batch for index in window.ids]
-        x = self._weights.matrices["emb.word"].rows(ids) + self._places[:longest]
-        (hidden,) = self._session.run(["hidden"], {"x": x, "lengths": lengths})
-        means: NDArray[np.float32] = np.einsum("blh,bl->bh", hidden, real.astype(np.float32)) / lengths[:, None]
-        return means
+        ids[np.arange(longest) < lengths[:, None]] = [index for window in batch for index in window.ids]
+        return {"x": self._weights.matrices["emb.word"].rows(ids) + self._places[:longest], "lengths": lengths}
 
 
 def _batches(windows: list[_Window]) -> Iterator[list[_Window]]:

@@ -1,7 +1,8 @@
 """Writes the encoder of multilingual-e5-small as an ONNX graph over its quantised weights.
 
 Inputs: `x` float32 (batch, length, hidden), the sum of word, position and type embeddings; `lengths` int32 (batch,),
-how many tokens of each row are real. Output: `hidden` float32 (batch, length, hidden).
+how many tokens of each row are real. Outputs, float32 (batch, length, hidden): `middle`, the states after MIDDLE
+layers, which the pair model reads on from, and `hidden`, the states after all.
 
 The embedding table stays outside: it is four fifths of the model, and a text needs a few of its rows. Matrices keep
 their blocks of 32 weights with one scale each, widened to 8 bits without loss, and activations are quantised to int8
@@ -21,11 +22,12 @@ from onnx import helper, numpy_helper
 
 from knowledge.embedding.e5_weights import BLOCK, Weights
 
-_MICROSOFT = "com.microsoft"
+MICROSOFT = "com.microsoft"
 _INT8_ACTIVATIONS = 4
+MIDDLE = 8
 
 
-class _Graph:
+class Graph:
     """Collects nodes and constants; every operation returns the name of its output."""
 
     def __init__(self, weights: Weights) -> None:
@@ -50,7 +52,7 @@ class _Graph:
         rows, blocks, _ = levels.shape
         inputs = [x, self.constant(f"{out}.levels", levels), self.constant(f"{out}.scales", scales.reshape(-1))]
         self.add(
-            "MatMulNBits", inputs, [f"{out}.product"], domain=_MICROSOFT,
+            "MatMulNBits", inputs, [f"{out}.product"], domain=MICROSOFT,
             K=blocks * BLOCK, N=rows, bits=8, block_size=BLOCK, accuracy_level=_INT8_ACTIVATIONS,
         )  # fmt: skip
         self.add("Add", [f"{out}.product", self.constant(f"{out}.bias", bias)], [out])
@@ -69,7 +71,7 @@ class _Graph:
         self.add("Split", [joined], split, axis=-1, num_outputs=3)
         heads = self.weights.shape.heads
         context = f"{name}.context"
-        self.add("MultiHeadAttention", [*split, "", "lengths"], [context], domain=_MICROSOFT, num_heads=heads)
+        self.add("MultiHeadAttention", [*split, "", "lengths"], [context], domain=MICROSOFT, num_heads=heads)
         attended = self.linear(context, f"{name}.attended", f"{name}.ao")
         self.add("Add", [x, attended], [f"{name}.mixed"])
         x = self.normalise(f"{name}.mixed", f"{name}.aln", f"{name}.middle")
@@ -82,9 +84,11 @@ class _Graph:
 
 def write(weights: Weights) -> bytes:
     """The serialised model; the same weights give the same bytes."""
-    graph = _Graph(weights)
+    graph = Graph(weights)
     x = graph.normalise("x", "emb.ln", "embedded")
     for number in range(weights.shape.layers):
+        if number == MIDDLE:
+            graph.add("Identity", [x], ["middle"])
         x = graph.layer(x, f"l{number}")
     graph.add("Identity", [x], ["hidden"])
     float32 = onnx.TensorProto.FLOAT
@@ -93,9 +97,16 @@ def write(weights: Weights) -> bytes:
         helper.make_tensor_value_info("x", float32, size),
         helper.make_tensor_value_info("lengths", onnx.TensorProto.INT32, ["batch"]),
     ]
-    outputs = [helper.make_tensor_value_info("hidden", float32, size)]
-    body = helper.make_graph(graph.nodes, "e5", inputs, outputs, list(graph.constants.values()))
-    versions = [helper.make_opsetid("", 20), helper.make_opsetid(_MICROSOFT, 1)]
+    outputs = [helper.make_tensor_value_info(name, float32, size) for name in ("middle", "hidden")]
+    return serialised(graph, "e5", inputs, outputs)
+
+
+def serialised(
+    graph: Graph, name: str, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
+) -> bytes:
+    """The graph as a model; the same graph gives the same bytes."""
+    body = helper.make_graph(graph.nodes, name, inputs, outputs, list(graph.constants.values()))
+    versions = [helper.make_opsetid("", 20), helper.make_opsetid(MICROSOFT, 1)]
     model = helper.make_model(body, opset_imports=versions, ir_version=10, producer_name="heshi")
-    serialised: bytes = model.SerializeToString(deterministic=True)
-    return serialised
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content

@@ -1,166 +1,114 @@
-"""Does a passage answer a question? A small cross-encoder that reads both at once, on onnxruntime.
+"""Does a passage answer a question? A small model that reads both together, on onnxruntime.
 
-Its lower layers are those of multilingual-e5-small as installed; the upper ones and the head were trained on our own
-questions (evals/training/fit_pair.py) and are committed beside this module as pair.npz.
+Question and passage each run through the lower layers of multilingual-e5-small on their own; the upper layers, trained
+on our own questions (evals/training/fit_pair.py, committed beside this module as pair.npz), read them together. So a
+passage's lower part is computed once, when it is embedded, and kept as a short code; a question costs a third of what a
+whole cross-encoder would.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from assistant.turn import Passage
-from knowledge.embedding import EmbeddingError, e5_weights, sealed
-from knowledge.embedding.e5_tokens import Tokens
+from knowledge.embedding import EmbeddingError, e5_weights, runtime, tuned
+from knowledge.embedding.e5 import PASSAGE, QUERY, Middle
 
-GRAPH_VERSION = 1  # raise it with every change of pair_graph, e5_graph, e5_tokens or of how a pair is encoded
+GRAPH_VERSION = 2  # raise it with every change of pair_graph or e5_graph that changes scores or codes
 TRAINED = Path(__file__).with_name("pair.npz")
-QUESTION_TOKENS = 48
-TEXT_TOKENS = 96
-_CHARACTERS_PER_TOKEN = 8
+QUESTION_TOKENS = 50
+PASSAGE_TOKENS = 112
+QUERY_MARKS = 4  # begin mark and the tokens of "query:" before the text itself
+PASSAGE_MARKS = 3
 
 Scores = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A pair as token ids: begin, question, end, end, text, end. `asked` and `told` are the bounds of the two parts."""
+class Trunk(Protocol):
+    """The lower layers: states of each text's first tokens, (tokens, hidden)."""
 
-    ids: tuple[int, ...]
-    asked: tuple[int, int]
-    told: tuple[int, int]
+    @property
+    def name(self) -> str: ...
 
-
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """A matrix of 8-bit weights in blocks of 32, one scale each: weight = (level - 128) * scale."""
-
-    packed: NDArray[np.uint8]  # (rows, blocks, 32)
-    scales: NDArray[np.float16]  # (rows, blocks)
-
-    def levels(self) -> NDArray[np.uint8]:
-        return self.packed
+    def middle(self, texts: Sequence[str], *, prefix: str) -> list[Middle]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What pair.npz holds: matrices and vectors by name as in the installed model, and the head's by name."""
-
-    digest: str
-    matrices: Mapping[str, Levels]
-    vectors: Mapping[str, NDArray[np.float32]]
+def packed(states: NDArray[np.floating]) -> bytes:
+    """Reduced states (tokens, d) as one byte a number, with a scale for each token."""
+    scales = np.maximum(np.abs(states).max(axis=1), 1e-6).astype(np.float16)
+    levels = np.clip(np.rint(states / (scales.astype(np.float32) / 127)[:, None]), -127, 127).astype(np.int8)
+    return bytes(scales.tobytes() + levels.tobytes())
 
 
-def read(path: Path) -> Trained:
-    """The trained weights. Raises `EmbeddingError` when the file is missing or not one of ours."""
-    try:
-        content = path.read_bytes()
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise EmbeddingError(f"无法读取问答匹配模型 {path.name}：{error}") from error
-    packed = [name.removesuffix(".levels") for name in arrays if name.endswith(".levels")]
-    if not packed:
-        raise EmbeddingError(f"问答匹配模型 {path.name} 不含权重")
-    matrices = {name: Levels(arrays.pop(f"{name}.levels"), arrays.pop(f"{name}.scales")) for name in packed}
-    return Trained(hashlib.sha256(content).hexdigest(), matrices, arrays)
+def unpacked(code: bytes, width: int) -> NDArray[np.float32]:
+    """The states (tokens, width) that `packed` wrote."""
+    tokens = len(code) // (width + 2)
+    scales = np.frombuffer(code, dtype=np.float16, count=tokens).astype(np.float32) / np.float32(127)
+    levels = np.frombuffer(code, dtype=np.int8, offset=2 * tokens).reshape(tokens, width)
+    states: NDArray[np.float32] = levels.astype(np.float32) * scales[:, None]
+    return states
 
 
-def pair_text(passage: Passage) -> str:
-    """What the model reads of a passage: whose it is, the last heading, then what it says."""
-    near = passage.heading[-1:] if passage.heading[-1:] != (passage.title,) else ()
-    parts = (" > ".join((passage.title, *near)), passage.table, passage.question, passage.text)
-    return "\n".join(part for part in parts if part and part not in near)
-
-
-def encode(tokens: Tokens, vocabulary: e5_weights.Vocabulary, question: str, text: str) -> Encoded:
-    """Both parts cut to their length and joined; a part without tokens is its end mark."""
-    bos, eos = vocabulary.bos, vocabulary.eos
-    prefix = tokens.ids("query:")
-    first = tokens.ids(f"query: {question[: QUESTION_TOKENS * _CHARACTERS_PER_TOKEN]}")
-    first = first[: QUESTION_TOKENS + len(prefix)]
-    second = tokens.ids(text[: TEXT_TOKENS * _CHARACTERS_PER_TOKEN])[:TEXT_TOKENS]
-    ids = (bos, *first, eos, eos, *second, eos)
-    start, end = min(len(prefix), len(first)) + 1, len(first) + 1
-    asked = (start, end) if start < end else (end, end + 1)
-    told = (end + 2, len(ids) - 1) if second else (end + 1, end + 2)
-    return Encoded(ids, asked, told)
-
-
-def inputs(batch: Sequence[Encoded], weights: e5_weights.Weights) -> dict[str, NDArray[np.generic]]:
-    """The graph's inputs: `x` (n, length, hidden), `lengths` (n,), the parts' shares `asked`, `told` (n, 1, length)."""
-    lengths = np.array([len(pair.ids) for pair in batch], dtype=np.int32)
-    longest = int(lengths.max())
-    ids = np.zeros((len(batch), longest), dtype=np.int64)
-    asked, told = np.zeros((2, len(batch), 1, longest), dtype=np.float32)
-    for row, pair in enumerate(batch):
-        ids[row, : len(pair.ids)] = pair.ids
-        for shares, (start, end) in ((asked, pair.asked), (told, pair.told)):
-            shares[row, 0, start:end] = 1.0 / (end - start)
-    shape = weights.shape
-    places = weights.vectors["emb.pos"].reshape(shape.positions, shape.hidden)[:longest]
-    x = weights.matrices["emb.word"].rows(ids) + (places + weights.vectors["emb.type"][: shape.hidden])
-    return {"x": x, "lengths": lengths, "asked": asked, "told": told}
+def own(length: int, marks: int) -> tuple[int, int]:
+    """Where the text itself stands among `length` states, `marks` before and one after; one without words is all."""
+    return (marks, length - 1) if length > marks + 1 else (0, length)
 
 
 class PairScorer:
-    """Says how well each of several texts answers a question; thread-safe.
+    """Says how well each of several passages answers a question; thread-safe.
 
-    `cache` is the folder for derived files (some 22 MB, written at first use); `threads` is how many cores one call
-    may use. `installed` shares the weights and tokens of an embedder already loaded. A question counts 48 tokens, a
-    text 96. A score does not depend on the texts beside it. Raises `EmbeddingError`.
+    `cache` is the folder for derived files (some 8 MB, written at first use); `threads` is how many cores one call may
+    use. A score does not depend on the passages beside it. Raises `EmbeddingError`.
     """
 
-    def __init__(
-        self,
-        cache: Path,
-        *,
-        threads: int = 2,
-        trained: Path = TRAINED,
-        installed: tuple[e5_weights.Weights, Tokens] | None = None,
-    ) -> None:
-        if installed is None:
-            weights = e5_weights.read(e5_weights.packaged())
-            installed = weights, Tokens(weights.vocabulary)
-        self._weights, self._tokens = installed
-        self._trained = read(trained)
-        digest = f"{self._weights.digest[:12]}-{self._trained.digest[:12]}"
-        self._name = f"pair-e5-small@{digest}.{GRAPH_VERSION}"
-        self._session = self._open(cache / f"pair-{digest}-{GRAPH_VERSION}.model", threads)
+    def __init__(self, trunk: Trunk, cache: Path, *, threads: int = 2, trained: Path = TRAINED) -> None:
+        self._trunk = trunk
+        self._tuned = tuned.read(trained)
+        if "code.down" not in self._tuned.vectors:
+            raise EmbeddingError(f"{trained.name} 不是问答匹配模型")
+        self._down = self._tuned.vectors["code.down"]
+        self._mean = self._tuned.vectors["code.mean"]
+        digest = f"{self._tuned.digest[:12]}-{GRAPH_VERSION}"
+        self._name = f"pair@{digest}/{trunk.name}"
+        self._model = runtime.Model(cache / f"pair-{digest}.model", self._write, threads)
 
     @property
     def name(self) -> str:
-        """Model and content: scores of another name are not comparable."""
+        """Model and content: codes and scores of another name are not comparable."""
         return self._name
 
-    def scores(self, question: str, texts: Sequence[str]) -> Scores:
-        """One logit per text, in the order given, float32 (len(texts),); higher answers better."""
-        found = np.zeros(len(texts), dtype=np.float32)
-        for number, text in enumerate(texts):
-            pair = encode(self._tokens, self._weights.vocabulary, question, text)
-            (found[number : number + 1],) = self._session.run(["logits"], inputs([pair], self._weights))
-        return found
+    def codes(self, texts: Sequence[str]) -> list[bytes]:
+        """What is kept of each passage, given as its embedded text."""
+        states = self._trunk.middle(texts, prefix=PASSAGE)
+        return [packed((one[:PASSAGE_TOKENS].astype(np.float32) - self._mean) @ self._down) for one in states]
 
-    def _open(self, path: Path, threads: int) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.enable_cpu_mem_arena = False  # memory of a long batch is given back
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores alone
-        model = sealed.load_or_store(path, self._write)
-        try:
-            return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise EmbeddingError(f"无法加载问答匹配模型 {path.name}：{error}") from error
+    def scores(self, question: str, codes: Sequence[bytes]) -> Scores:
+        """One logit per passage, in the order given, float32 (len(codes),); higher answers better."""
+        (asked,) = self._trunk.middle([question], prefix=QUERY)
+        asked_states = asked[None, :QUESTION_TOKENS].astype(np.float32)
+        given = []
+        for code in codes:
+            told = unpacked(code, self._down.shape[1])[None]
+            parts = shares(asked_states.shape[1], told.shape[1])
+            given.append({"asked_states": asked_states, "told_code": told, **parts})
+        return np.array([logits[0] for (logits,) in self._model.run_all(["logits"], given)], dtype=np.float32)
 
     def _write(self) -> bytes:
         from knowledge.embedding import pair_graph  # imports onnx, which only writing needs
 
-        return pair_graph.write(self._weights, self._trained)
+        return pair_graph.write(e5_weights.read(e5_weights.packaged()), self._tuned)
+
+
+def shares(asked: int, told: int) -> dict[str, NDArray[np.generic]]:
+    """The graph's other inputs for one pair of so many states: `asked` and `told`, float32 (1, 1, length), the share of
+    each state in the question and in the passage, and `lengths`."""
+    length = asked + told
+    parts = np.zeros((2, 1, 1, length), dtype=np.float32)
+    for part, start, size, marks in ((parts[0], 0, asked, QUERY_MARKS), (parts[1], asked, told, PASSAGE_MARKS)):
+        low, high = own(size, marks)
+        part[0, 0, start + low : start + high] = 1.0 / (high - low)
+    return {"asked": parts[0], "told": parts[1], "lengths": np.array([length], dtype=np.int32)}

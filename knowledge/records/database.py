@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
-HEAD = "0001"
 MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 class Database:

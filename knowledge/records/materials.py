@@ -104,12 +104,13 @@ class Materials:
 
     def put_vectors(self, embedder: str, rows: Iterable[tuple[str, np.ndarray]]) -> None:
         """Keep vectors by the hash of the text they stand for; already known ones are left alone."""
-        values = [
-            {"embedder": embedder, "hash": digest, "vector": vector.astype(np.float16).tobytes()}
-            for digest, vector in rows
-        ]
+        self.put_codes(embedder, ((digest, vector.astype(np.float16).tobytes()) for digest, vector in rows))
+
+    def put_codes(self, model: str, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Keep what a model makes of a text, by the text's hash; already known ones are left alone."""
+        values = [{"embedder": model, "hash": digest, "vector": code} for digest, code in rows]
         with self.database.writing() as connection:
-            known = _known(connection, embedder, [str(value["hash"]) for value in values])
+            known = _known(connection, model, [str(value["hash"]) for value in values])
             fresh = {str(value["hash"]): value for value in values if value["hash"] not in known}
             if fresh:
                 connection.execute(insert(vectors), list(fresh.values()))
@@ -195,15 +196,19 @@ class Materials:
 
     def vectors(self, embedder: str, hashes: Sequence[str]) -> dict[str, np.ndarray]:
         """Stored vectors (float32) by text hash; missing ones are left out."""
-        found: dict[str, np.ndarray] = {}
+        stored = self.codes(embedder, hashes)
+        return {digest: np.frombuffer(blob, dtype=np.float16).astype(np.float32) for digest, blob in stored.items()}
+
+    def codes(self, model: str, hashes: Sequence[str]) -> dict[str, bytes]:
+        """What a model made of texts, by text hash; missing ones are left out."""
+        found: dict[str, bytes] = {}
         with self.database.reading() as connection:
             for start in range(0, len(hashes), 500):
                 part = list(hashes[start : start + 500])
                 query = select(vectors.c.hash, vectors.c.vector).where(
-                    vectors.c.embedder == embedder, vectors.c.hash.in_(part)
+                    vectors.c.embedder == model, vectors.c.hash.in_(part)
                 )
-                for digest, blob in connection.execute(query):
-                    found[digest] = np.frombuffer(blob, dtype=np.float16).astype(np.float32)
+                found.update((row.hash, row.vector) for row in connection.execute(query))
         return found
 
     def _load(self, *conditions: Any) -> dict[Key, Passage]:

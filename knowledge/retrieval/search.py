@@ -11,14 +11,13 @@ from typing import Protocol
 import numpy as np
 
 from assistant.turn import Passage
-from knowledge.embedding.pair import pair_text
 from knowledge.index.names import Named
 from knowledge.library import Library, View
 from knowledge.retrieval import answerable, features
 from knowledge.retrieval.adapter import Adapter, load_adapter
 from knowledge.retrieval.model import Trees, load_trees
 from knowledge.retrieval.query import Query, prepare
-from knowledge.retrieval.second import FAR_BEHIND, PairModel, Second, load_second
+from knowledge.retrieval.second import FAR_BEHIND, Second, load_second
 from knowledge.retrieval.words import plain
 
 HERE = Path(__file__).parent
@@ -83,13 +82,11 @@ class Search:
         library: Library,
         models: Models | None,
         reranker: Reranker | None = None,
-        pairs: PairModel | None = None,
     ) -> None:
         self.library = library
         self._models = models
         self.adapter = models.adapter if models is not None else None
         self._reranker = reranker
-        self._pairs = pairs
         self._seen: OrderedDict[int, features.Seen] = OrderedDict()
 
     def find(self, readings: Sequence[str], view: View, *, elliptical: bool = False) -> Found:
@@ -120,10 +117,11 @@ class Search:
 
     def _look_again(self, found: Found) -> Found:
         """The result with its best passages read together with the question, when there is a model for that."""
-        if self._pairs is None or self._models is None or not found.hits:
+        if self.library.pairs is None or self._models is None or not found.hits:
             return found
         top, rest = found.hits[:LOOKED_AT_TWICE], found.hits[LOOKED_AT_TWICE:]
-        pair = self._pairs.scores(found.query.text, [pair_text(hit.passage) for hit in top])
+        codes = self.library.codes([hit.passage for hit in top])
+        pair = self.library.pairs.scores(found.query.text, codes)
         joined = self._models.second.probabilities(np.array([hit.probability for hit in top]), pair)
         order = np.argsort(-joined, kind="stable")
         answers = self._models.second.answerable(found.answerable, pair[order], joined[order])

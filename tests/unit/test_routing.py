@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from assistant.routing import Router
+from assistant.routing import READER, Router
 from assistant.routing.model import INTENTS
 from assistant.routing.router import FOLDER
 from assistant.routing.training.dataset import Labelled, read_messages
 from assistant.settings import Settings
 from assistant.turn import Message
+from knowledge.embedding.classifier import TextClassifier
 from knowledge.embedding.e5 import E5
 
 CASES = Path(__file__).parents[2] / "evals" / "cases"
@@ -24,8 +26,14 @@ RETRIEVED = ("education", "product", "account")
 
 
 @pytest.fixture(scope="module")
-def router() -> Router:
-    return Router.load()
+def reader() -> TextClassifier:
+    cache = Settings().cache
+    return TextClassifier(E5(cache), cache, READER)
+
+
+@pytest.fixture(scope="module")
+def router(reader: TextClassifier) -> Router:
+    return Router.load(reader)
 
 
 def said(*contents: str) -> list[Message]:
@@ -149,24 +157,28 @@ def test_any_text_is_routed(router: Router, text: str) -> None:
 
 
 def test_probabilities_sum_to_one(router: Router) -> None:
-    """Both models give a distribution over the intents, with the embedding having a say."""
-    plain = router.probabilities("基金怎么赎回")
-    informed = router.probabilities("基金怎么赎回", np.ones(384, np.float32))
-    assert plain.shape == informed.shape == (len(INTENTS),)
-    assert np.isclose(plain.sum(), 1, atol=1e-4)
-    assert np.isclose(informed.sum(), 1, atol=1e-4)
-    assert not np.allclose(plain, informed)
+    """The two models together give a distribution over the intents."""
+    found = router.probabilities("基金怎么赎回")
+    assert found.shape == (len(INTENTS),)
+    assert np.isclose(found.sum(), 1, atol=1e-4)
 
 
-def test_embedding_of_another_width_is_refused(router: Router) -> None:
-    """A vector the weights were not trained on raises instead of misleading."""
-    with pytest.raises(ValueError):
-        router.route("基金可以随时赎回吗还是要等一段时间", vector=np.ones(512, np.float32))
+def test_a_reader_of_other_intents_is_refused() -> None:
+    """Weights trained for another list of intents stop the start."""
+
+    class Other:
+        labels = ("yes", "no")
+
+        def scores(self, texts: Sequence[str]) -> np.ndarray:
+            return np.zeros((len(texts), 2))
+
+    with pytest.raises(ValueError, match="fit_reader"):
+        Router.load(Other())
 
 
-def test_routing_is_deterministic(router: Router) -> None:
+def test_routing_is_deterministic(router: Router, reader: TextClassifier) -> None:
     """A second router gives the same answer to the digit."""
-    assert Router.load().route("怎么给账户换绑一张银行卡") == router.route("怎么给账户换绑一张银行卡")
+    assert Router.load(reader).route("怎么给账户换绑一张银行卡") == router.route("怎么给账户换绑一张银行卡")
 
 
 def test_weights_are_small() -> None:
@@ -196,9 +208,7 @@ def test_training_messages_cover_every_intent() -> None:
 
 def _routed(router: Router, rows: list[Labelled]) -> list[str]:
     """The intents as the product routes: with the query embedding that retrieval makes anyway."""
-    vectors = E5(Settings().cache).queries([row.text for row in rows])
-    pairs = zip(rows, vectors, strict=True)
-    return [router.route(row.text, row.history, vector).intent for row, vector in pairs]
+    return [router.route(row.text, row.history).intent for row in rows]
 
 
 def test_tuning_cases_stay_as_good_as_they_were(router: Router) -> None:
