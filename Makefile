@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DATA ?= data
 
-.PHONY: run test check eval bench train install clean
+.PHONY: run test check eval bench bench-peers train install clean
 
 install: $(VENV)/.run
 
@@ -48,6 +48,10 @@ eval: $(VENV)/.run
 
 bench: $(VENV)/.run
 	@$(PY) app.py --data $(DATA) bench
+
+# Other guardrail tools beside ours; each is installed into an environment of its own under .venv/peers.
+bench-peers: $(VENV)/.run
+	@$(PY) -m evals.peers
 
 train-retrieval: $(VENV)/.dev
 	@$(PY) -m evals.training.fit_retrieval

@@ -9,13 +9,20 @@ import sqlite3
 import tarfile
 import tempfile
 import zlib
+from contextlib import closing
 from pathlib import Path
 
+from assistant.ledger.form import now
+from assistant.ledger.heads import Heads
+from assistant.ledger.keys import Keys
+from assistant.ledger.mark import Mark
 from knowledge.records.database import Database
 
 DATABASE = "heshi.db"
 HEADS = "heads.log"
 KEYS = "keys"
+KEY = "log.key"
+OF_THE_RUNNING_LOG = ("mark", "checkpoint", "lock", "next")
 
 
 class BadArchive(Exception):
@@ -29,26 +36,23 @@ def write(file: Path, database: Database, heads: Path, keys: Path) -> int:
     """
     if not database.url.startswith("sqlite:///"):
         raise BadArchive("backup copies SQLite installations; use the database server's own backup for others")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / DATABASE
-        source = sqlite3.connect(database.url.removeprefix("sqlite:///"))
-        target = sqlite3.connect(copy)
-        with target:
-            source.backup(target)
-        count = target.execute("SELECT count(*) FROM log_turns").fetchone()[0]
-        source.close()
-        target.close()
-        kept = Path(folder) / HEADS
-        kept.write_bytes(_heads_until(heads, count))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        while True:
+            key = _signing_key(keys)
+            count, newest = _copy_database(database, folder / DATABASE)
+            (folder / HEADS).write_bytes(_heads_until(heads, newest))
+            _copy_keys(keys, folder / KEYS)
+            if _signing_key(keys) == key:
+                break  # else the key was rotated meanwhile: database and keys would not fit
+        _mark(folder, newest)
         partial = file.with_name(file.name + ".partial")
-        with tarfile.open(partial, "w:gz") as archive:
-            archive.add(copy, DATABASE)
-            archive.add(kept, HEADS)
-            if keys.exists():
-                archive.add(keys, KEYS)
+        with tarfile.open(partial, "w:gz", compresslevel=6) as archive:
+            for part in (DATABASE, HEADS, KEYS):
+                archive.add(folder / part, part)
         os.chmod(partial, 0o600)
         partial.replace(file)
-    return int(count)
+    return count
 
 
 def read(file: Path, folder: Path, heads: Path) -> None:
@@ -62,6 +66,39 @@ def read(file: Path, folder: Path, heads: Path) -> None:
             _put(Path(unpacked), folder, heads)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise BadArchive(f"{file} 无法读取：{error}") from None
+
+
+def _copy_database(database: Database, copy: Path) -> tuple[int, int]:
+    """(rows of the log, number of the newest) in a consistent copy; writers go on meanwhile."""
+    copy.unlink(missing_ok=True)
+    source, target = sqlite3.connect(database.url.removeprefix("sqlite:///")), sqlite3.connect(copy)
+    with closing(source), closing(target):
+        source.backup(target)
+        count, newest = target.execute("SELECT count(*), coalesce(max(number), 0) FROM log_turns").fetchone()
+    return int(count), int(newest)
+
+
+def _signing_key(keys: Path) -> bytes | None:
+    file = keys / KEY
+    return file.read_bytes() if file.exists() else None
+
+
+def _copy_keys(keys: Path, into: Path) -> None:
+    """The keys without what speaks of the running log only: its mark, checkpoint, lock, a key not yet in use."""
+    into.mkdir(exist_ok=True)
+    left_out = shutil.ignore_patterns(*(f"{KEY.removesuffix('.key')}.{name}" for name in OF_THE_RUNNING_LOG), ".*")
+    if keys.exists():
+        shutil.copytree(keys, into, ignore=left_out, dirs_exist_ok=True)
+
+
+def _mark(folder: Path, newest: int) -> None:
+    """The mark of the copy names the copy's newest event."""
+    key_file = folder / KEYS / KEY
+    if not newest or not key_file.exists():
+        return
+    keys = Keys(key_file)
+    digest = Heads(folder / HEADS, keys).digest_at(newest)
+    Mark(key_file.with_suffix(".mark"), keys).write({"number": newest, "digest": digest or "", "at": now()})
 
 
 def _unpack(file: Path, into: Path) -> None:

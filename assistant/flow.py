@@ -18,7 +18,7 @@ from assistant.log import new_id
 from assistant.phrases import asks_quote, is_thanks
 from assistant.question import Readings, parts, readings
 from assistant.release import compose_reply, sayable, screened, with_notices
-from assistant.seams import Parts, Proposal
+from assistant.seams import Gate, Parts, Proposal
 from assistant.settings import FlowSettings
 from assistant.turn import (
     Asked,
@@ -55,18 +55,21 @@ CARE_FIRST: frozenset[Intent] = frozenset({"distress", "fraud", "human", "compla
 YIELDING: frozenset[Intent] = frozenset({"advice", "out_of_scope", "smalltalk", "illegal", "attack"})
 
 
-def answer(asked: Asked, parts: Parts, facts: Mapping[str, Any], *, live: bool) -> Reply:
-    """The whole turn. `facts` are the firm's; `live` says that `asked.today` is the real day. Raises NotLogged."""
+def answer(
+    asked: Asked, parts: Parts, facts: Mapping[str, Any], *, live: bool, gate: Gate | None = None, turn: str = ""
+) -> Reply:
+    """The whole turn. `facts` are the firm's; `live` says that `asked.today` is the real day. A `gate` has what a model
+    writes checked and released sentence by sentence. Raises NotLogged."""
     watch = Watch()
-    turn, conversation = new_id(), asked.conversation or new_id()
+    turn, conversation = turn or new_id(), asked.conversation or new_id()
     given, asked = asked.text, masked(asked, facts)
     found: tuple[Finding, ...] = ()
     try:
         proposal, found = propose(asked, given, parts, facts, turn, watch, live=live)
-        proposal, withheld = checked(proposal, asked, parts, facts, watch)
+        proposal, withheld = (gate or checked)(proposal, asked, parts, facts, watch)
     except Exception as error:  # noqa: BLE001 - whatever a step raises, a person takes over
         proposal, withheld = failed(asked, parts, facts, error), ()
-        found = (*found, _check_failed(error))
+        found = (*found, check_failed(error))
     reply = compose_reply(proposal, asked, turn, conversation, (*found, *withheld), watch)
     parts.log.append(conversation, "turn", record.turn(asked, reply, proposal, parts.versions, watch), turn=turn)
     return reply
@@ -148,20 +151,12 @@ def choose(
             suggestions=(*nearest, *proposal.suggestions)[:3],
             trace={**proposal.trace, **record.found(results)},
         )
+    intent = routing.intent if routing.intent not in YIELDING | CARE_FIRST else "education"
     with watch("draft"):
         composed = compose(good, parts.search.library.materials, parts.search.library.words)
-        draft, attempt = written(asked, good, composed, parts)
-    products = _products(draft)
-    return Proposal(
-        outcome="answer",
-        intent=routing.intent if routing.intent not in YIELDING | CARE_FIRST else "education",
-        draft=draft,
-        fallback=composed if draft is not composed else None,
-        suggestions=suggest.follow_ups(good, draft),
-        products=products,
-        decisions=_decisions(asked, products),
-        trace={"routing": record.routing(routing), **record.found(results), **attempt},
-    )
+        trace = {"routing": record.routing(routing), **record.found(results)}
+        proposal = about(Proposal("answer", intent, composed, found=good, trace=trace), composed, asked)
+        return proposal if parts.release == "sentence" else written(proposal, asked, parts)
 
 
 def unsure(routing: Routing, limits: FlowSettings) -> bool:
@@ -188,24 +183,29 @@ def retrieve(asked: Asked, means: Readings, parts_of_turn: Parts, view: View) ->
     return tuple(answered) if len(passages) > 1 else (whole,)
 
 
-def written(
-    asked: Asked, found: Sequence[Found], composed: Draft, parts_of_turn: Parts
-) -> tuple[Draft, Mapping[str, Any]]:
-    """A draft by the language model when there is one and it kept to the rules, else the composed one; with what the
-    log keeps of the attempt."""
+def about(proposal: Proposal, draft: Draft, asked: Asked) -> Proposal:
+    """The proposal with `draft` and what follows from it: products, suitability, suggestions, what to fall back on."""
+    products = _products(draft)
+    return replace(
+        proposal,
+        draft=draft,
+        fallback=proposal.draft if draft is not proposal.draft else None,
+        suggestions=suggest.follow_ups(proposal.found, draft),
+        products=products,
+        decisions=_decisions(asked, products),
+    )
+
+
+def written(proposal: Proposal, asked: Asked, parts_of_turn: Parts) -> Proposal:
+    """The proposal with a draft by the language model when there is one and it kept to the rules, else as composed;
+    with what the log keeps of the attempt."""
     if parts_of_turn.writer is None:
-        return composed, {}
-    attempt = parts_of_turn.writer.attempt(asked.text, asked.history, [hit for one in found for hit in one.hits[:5]])
-    trace = {
-        "model": {
-            "prompt": attempt.prompt_hash,
-            "sent": [list(message) for message in attempt.sent],
-            "said": attempt.raw,
-            "failure": attempt.failure,
-            "detail": attempt.detail,
-        }
-    }
-    return attempt.draft or composed, trace
+        return proposal
+    hits = [hit for one in proposal.found for hit in one.hits[:5]]
+    attempt = parts_of_turn.writer.attempt(asked.text, asked.history, hits)
+    told = record.model(attempt.prompt_hash, attempt.sent, attempt.raw, attempt.failure, attempt.detail)
+    proposal = replace(proposal, trace={**proposal.trace, "model": told})
+    return about(proposal, attempt.draft, asked) if attempt.draft is not None else proposal
 
 
 def checked(
@@ -317,5 +317,5 @@ def _allowed(found: Found, asked: Asked) -> Found:
     return replace(found, hits=tuple(hit for hit in found.hits if may(hit)))
 
 
-def _check_failed(error: Exception) -> Finding:
+def check_failed(error: Exception) -> Finding:
     return Finding("check_failed", "handoff", f"{type(error).__name__}", "内部流程：检查失败即转人工", (0, 0), "draft")

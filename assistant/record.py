@@ -28,7 +28,12 @@ def turn(asked: Asked, reply: Reply, proposal: Proposal, versions: Mapping[str, 
         "key": asked.key,
         "trace": dict(proposal.trace),
         "evidence": [
-            {"passage": passage.id, "revision": passage.revision, "document": passage.document}
+            {
+                "passage": passage.id,
+                "revision": passage.revision,
+                "document": passage.document,
+                "version": passage.version,
+            }
             for passage in proposal.draft.evidence
         ],
         "writer": proposal.draft.writer,
@@ -36,6 +41,18 @@ def turn(asked: Asked, reply: Reply, proposal: Proposal, versions: Mapping[str, 
         "reply": reply_json(reply),
         "versions": dict(versions),
         "ms": watch.ms(),
+    }
+
+
+def left(asked: Asked, reply: Reply) -> dict[str, Any]:
+    """The body of an `inbound` event: a message kept for a person, which the assistant did not answer."""
+    return {
+        "channel": asked.channel,
+        "question": asked.text,
+        "customer": None if asked.customer is None else plain(asdict(asked.customer)),
+        "today": asked.today.isoformat(),
+        "key": asked.key,
+        "reply": reply_json(reply),
     }
 
 
@@ -58,6 +75,14 @@ def found(results: Sequence[Found]) -> dict[str, Any]:
             for result in results
         ]
     }
+
+
+def model(
+    prompt_hash: str, sent: Sequence[tuple[str, str]], said: str, failure: str | None, detail: str
+) -> dict[str, Any]:
+    """What a language model was sent and said, and why it was not used."""
+    messages = [list(message) for message in sent]
+    return {"prompt": prompt_hash, "sent": messages, "said": said, "failure": failure, "detail": detail}
 
 
 def reply_json(reply: Reply) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def screened(proposal: Proposal, asked: Asked, parts_of_turn: Parts) -> tuple[Fi
         allowed=proposal.filled,
     )
     whole = "\n".join((draft.body, *draft.notices))
-    missing = notices.disclosures_missing(whole, proposal.intent, proposal.products, proposal.decisions)
+    missing = parts_of_turn.screen.disclosures(whole, proposal.intent, proposal.products, proposal.decisions)
     return (*(f for f in verdict.findings if f.action != "allow"), *missing)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,7 +22,11 @@ class FlowSettings:
 
 
 class Settings(BaseSettings):
-    """What the environment sets. Secrets come from here or from a file only, never from the command line."""
+    """What the environment sets. Secrets come from here or from a file only, never from the command line.
+
+    `release_mode` "sentence" releases what a model writes sentence by sentence, each checked with all before it;
+    `check_timeout` is how many seconds each check may take before a person takes over.
+    """
 
     model_config = SettingsConfigDict(env_prefix="HESHI_", extra="ignore")
 
@@ -38,3 +43,5 @@ class Settings(BaseSettings):
     llm_api_key: str = Field(default="", validation_alias="LLM_API_KEY")
     llm_model: str | None = Field(default=None, validation_alias="LLM_MODEL")
     llm_timeout: float = Field(default=20.0, validation_alias="LLM_TIMEOUT")
+    release_mode: Literal["whole", "sentence"] = "whole"
+    check_timeout: float = Field(default=5.0, gt=0)

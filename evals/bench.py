@@ -17,12 +17,14 @@ import numpy as np
 from assistant.customers import customer_from
 from assistant.log import SHANGHAI, new_id
 from assistant.turn import Asked
+from evals import splits
 from evals.cases import answer_cases
 from evals.workbench import HERE, STARTER, materials_of
 from knowledge.ingestion import digest_of
 from knowledge.reading import Unreadable, cut, read
 
 MEASURED_TOKENS = 200
+SPLITS = 100_000
 
 
 def measure(work: Path, passages: int, turns: int) -> dict[str, dict[str, Any]]:
@@ -45,6 +47,7 @@ def measure(work: Path, passages: int, turns: int) -> dict[str, dict[str, Any]]:
     figures["log_append"] = percentiles(
         _timed(lambda case: installation.log.append("bench", "bench", {"text": case.question}), asked[:200])
     )
+    figures["gate"] = splits.measure(installation.screen, today, SPLITS)
     figures["ingestion"] = ingestion
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     figures["memory"] = {"peak_mb": round(peak), "passages": len(installation.library.view(today, live=True).keys)}

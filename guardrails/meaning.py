@@ -1,11 +1,14 @@
 """Violations no list holds: a small linear classifier over character n-grams and the policy's word classes.
 
 One logistic model per finding code, sentence by sentence, trained by guardrails/training/train_meaning.py and used here
-with numpy alone. Weights and thresholds lie in meaning.npz and meaning.json beside this module.
+with numpy alone. Weights and thresholds lie in meaning.npz and meaning.json beside this module; the second names the
+SHA-256 of the first, so that one half of an old model is never used with one half of a new one.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
 import re
@@ -35,6 +38,15 @@ ANY = "any"
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _LEAST_CHARACTERS = 6
 _LEAST_CODE = 0.06  # a sentence of no likely code at all is none, whatever ANY says
+
+
+class ModelError(ValueError):
+    """Model files that may not be used together."""
+
+
+def digest(content: bytes) -> str:
+    """What the thresholds call the weights they were fitted with."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def _bucket(feature: str) -> int:
@@ -97,11 +109,15 @@ class Meaning:
 
     @classmethod
     def load(cls, weights: Path = WEIGHTS, thresholds: Path = THRESHOLDS) -> Meaning:
-        """Reads a trained model. Raises FileNotFoundError when it was not trained yet."""
+        """Reads a trained model. Raises FileNotFoundError when it was not trained yet, ModelError when the two files do
+        not belong together."""
         import numpy as np
 
         told = json.loads(thresholds.read_text(encoding="utf-8"))
-        with np.load(weights) as stored:
+        content = weights.read_bytes()
+        if told.get("weights") != digest(content):
+            raise ModelError(f"{weights.name} 与 {thresholds.name} 不是同一次训练的结果：请重新训练，或成对恢复")
+        with np.load(io.BytesIO(content)) as stored:
             matrix = np.zeros((1 << BITS, len(told["codes"])), dtype=np.float32)
             matrix[stored["column"], stored["row"]] = stored["value"].astype(np.float32)
             biases = stored["bias"].astype(np.float32)

@@ -51,6 +51,7 @@ class _Characters:
     fold: Mapping[str, str]
     noise: frozenset[str]
     split: Mapping[str, str]
+    halves: frozenset[str]
     digits: Mapping[str, str]
 
 
@@ -59,9 +60,11 @@ def characters() -> _Characters:
     """The folding tables of data/characters.yaml."""
     raw: dict[str, Any] = yaml.safe_load((DATA / "characters.yaml").read_text(encoding="utf-8"))
     hidden = frozenset(raw["hidden"])
+    halves = frozenset(pair[0] for pair in raw["split"])
     return _Characters(
-        hidden | frozenset(raw["marks"]), hidden, raw["fold"], frozenset(raw["noise"]), raw["split"], raw["digits"]
-    )
+        hidden | frozenset(raw["marks"]), hidden, raw["fold"], frozenset(raw["noise"]), raw["split"], halves,
+        raw["digits"],
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -87,21 +90,28 @@ def _fold_char(char: str) -> str:
     return folded.lower()
 
 
+class _Folded(dict[str, str]):
+    """Character → what it folds to, worked out when first met; bounded."""
+
+    def __missing__(self, char: str) -> str:
+        folded = char.lower() if char.isascii() and char not in "\r\t" else _fold_char(char)
+        if len(self) < 65536:
+            self[char] = folded
+        return folded
+
+
+_folded = _Folded()
+
+
 @lru_cache(maxsize=256)
 def fold(text: str) -> Normalised:
     """Width, case, hidden characters and emoji digits folded; spaces and punctuation kept."""
-    out: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    for i, char in enumerate(text):
-        folded = char.lower() if char.isascii() and char not in "\r\t" else _fold_char(char)
-        if not folded and starts:
-            continue
-        for c in folded:
-            out.append(c)
-            starts.append(i)
-            ends.append(i + 1)
-    return Normalised(text, "".join(out), starts, ends)
+    out = [_folded[char] for char in text]
+    joined = "".join(out)
+    if len(joined) == len(text) and "" not in out:
+        return Normalised(text, joined, range(len(text)), range(1, len(text) + 1))
+    starts = [i for i, folded in enumerate(out) for _ in folded]
+    return Normalised(text, joined, starts, [i + 1 for i in starts])
 
 
 def _simplified(text: str) -> str:
@@ -116,33 +126,42 @@ def _is_han(char: str) -> bool:
     return "\u4e00" <= char <= "\u9fff" or "\u3400" <= char <= "\u4dbf"
 
 
-def _noise(char: str) -> bool:
-    return char in characters().noise or (char > "\u2000" and unicodedata.category(char) in ("So", "Sk", "Cs", "Co"))
+class _Noise(dict[str, bool]):
+    """Whether a character is noise inside a word, worked out when first met; bounded."""
+
+    def __missing__(self, char: str) -> bool:
+        noise = char in characters().noise
+        noise = noise or (char > "\u2000" and unicodedata.category(char) in ("So", "Sk", "Cs", "Co"))
+        if len(self) < 65536:
+            self[char] = noise
+        return noise
 
 
-def _kept(text: str) -> list[int]:
-    """Indices of the characters that stay: noise between two Chinese characters goes."""
+_noise = _Noise()
+
+
+def _dropped(text: str) -> set[int]:
+    """Indices of the characters that go: noise between two Chinese characters, brackets and marks inside words."""
     drop: set[int] = set()
-    i, n = 0, len(text)
-    while i < n:
-        if not _noise(text[i]):
-            i += 1
+    n = len(text)
+    done = 0
+    for i in [k for k, char in enumerate(text) if _noise[char]]:
+        if i < done:
             continue
-        j = i
-        while j < n and _noise(text[j]):
-            j += 1
-        if i > 0 and j < n and _is_han(text[i - 1]) and _is_han(text[j]):
-            drop.update(range(i, j))
-        i = j
+        done = i + 1
+        while done < n and _noise[text[done]]:
+            done += 1
+        if i > 0 and done < n and _is_han(text[i - 1]) and _is_han(text[done]):
+            drop.update(range(i, done))
     for m in _SINGLES.finditer(text):
         drop.update(k for k in range(m.start(), m.end()) if not _is_han(text[k]))
     for m in _BRACKETED.finditer(text):
         if m[1] not in characters().digits and m[1] not in "十百":
             drop.update((m.start(), m.end() - 1))
-    return [k for k in range(n) if k not in drop]
+    return drop
 
 
-def _joined(text: str, starts: list[int], ends: list[int]) -> tuple[str, list[int], list[int]]:
+def _joined(text: str, starts: Sequence[int], ends: Sequence[int]) -> tuple[str, list[int], list[int]]:
     """Characters taken apart (亻呆) put together again."""
     table = characters().split
     out: list[str] = []
@@ -162,12 +181,14 @@ def _joined(text: str, starts: list[int], ends: list[int]) -> tuple[str, list[in
 def normalise(text: str) -> Normalised:
     """Everything folded: what the phrase rules and the classifier read. Never longer than NFKC makes it."""
     folded = fold(text)
-    simplified = _simplified(folded.text)
-    kept = _kept(simplified)
-    chars = "".join(simplified[k] for k in kept)
-    starts = [folded.starts[k] for k in kept]
-    ends = [folded.ends[k] for k in kept]
-    if any(pair in chars for pair in characters().split):
+    chars = _simplified(folded.text)
+    starts, ends = folded.starts, folded.ends
+    if drop := _dropped(chars):
+        kept = [k for k in range(len(chars)) if k not in drop]
+        chars = "".join([chars[k] for k in kept])
+        starts = [starts[k] for k in kept]
+        ends = [ends[k] for k in kept]
+    if not characters().halves.isdisjoint(chars) and any(pair in chars for pair in characters().split):
         chars, starts, ends = _joined(chars, starts, ends)
     return Normalised(text, chars, starts, ends)
 

@@ -176,6 +176,9 @@ def _documents(text: str) -> Iterator[tuple[DatumKind, int, int]]:
     for m in re.finditer(r"(?<![a-z0-9])(?:c[a-z]?\d{7,8}|[hmw]\d{8,10}|\d{8})(?![a-z0-9])", text):
         if _cue_before(text, m.start(), "permit_cues"):
             yield "permit", m.start(), m.end()
+
+
+def _plates(text: str) -> Iterator[tuple[DatumKind, int, int]]:
     for m in _PLATE.finditer(text):
         yield "plate", m.start(), m.end()
 
@@ -215,9 +218,19 @@ def _emails(text: str) -> Iterator[tuple[DatumKind, int, int]]:
         yield "email", m.start(), m.end()
 
 
-_RECOGNISERS: tuple[Callable[[str], Iterator[tuple[DatumKind, int, int]]], ...] = (
-    _ids, _cards, _accounts, _phones, _emails, _documents, _addresses, _names,
-)  # fmt: skip
+# Each with what a text must hold for it to find anything: most texts hold nothing of the kind and are done at once.
+_LONG = re.compile(r"\d(?:[\s\-.·—]{0,2}\d){5}")
+_RECOGNISERS: tuple[tuple[re.Pattern[str], Callable[[str], Iterator[tuple[DatumKind, int, int]]]], ...] = (
+    (_LONG, _ids),
+    (_LONG, _cards),
+    (_LONG, _accounts),
+    (_LONG, _phones),
+    (re.compile("@|at"), _emails),
+    (_LONG, _documents),
+    (re.compile(r"\d"), _plates),
+    (re.compile(rf"{_NUMBER}(?:[号弄栋幢座楼层室房户组门]|单元|支弄)"), _addresses),
+    (re.compile(""), _names),
+)
 
 
 def _is_allowed(found: str, allowed: frozenset[str]) -> bool:
@@ -245,7 +258,8 @@ def find(text: str, *, allowed: Collection[str] = ()) -> list[PersonalDatum]:
     may = frozenset(_plain(a.lower()) if "@" not in a else a.lower() for a in allowed)
     may |= frozenset(_plain(a.lower()) for a in allowed) | frozenset(_words()["public_numbers"])
     taken: list[tuple[int, int, DatumKind]] = []
-    for recogniser in _RECOGNISERS:
+    needed = {pattern: pattern.search(reading) is not None for pattern in {needs for needs, _ in _RECOGNISERS}}
+    for recogniser in (recogniser for needs, recogniser in _RECOGNISERS if needed[needs]):
         for kind, start, end in recogniser(reading):
             if _is_allowed(reading[start:end], may) or any(start < e and s < end for s, e, _ in taken):
                 continue

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import ahocorasick
@@ -39,11 +39,16 @@ class PatternError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`parts`: (symbol, largest gap before it); `absent`/`present`: symbols tested on the whole sentence."""
+    """`parts`: (symbol, largest gap before it); `absent`/`present`: symbols tested on the whole sentence; `needs`: the
+    symbols without which it cannot match."""
 
     parts: tuple[tuple[int, int], ...]
     absent: tuple[int, ...] = ()
     present: tuple[int, ...] = ()
+    needs: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "needs", frozenset((*(symbol for symbol, _ in self.parts), *self.present)))
 
 
 class Hits:
@@ -52,13 +57,17 @@ class Hits:
     def __init__(self, found: Mapping[int, list[Place]], symbols_of: Sequence[tuple[int, ...]]) -> None:
         self._found = found
         self._words: dict[int, list[int]] = {}
+        words = self._words
         for word in found:
             for symbol in symbols_of[word]:
-                self._words.setdefault(symbol, []).append(word)
+                if symbol in words:
+                    words[symbol].append(word)
+                else:
+                    words[symbol] = [word]
         self._places: dict[int, tuple[list[Place], list[int]]] = {}
 
     @property
-    def symbols(self) -> Collection[int]:
+    def symbols(self) -> Set[int]:
         """Symbols that stand in the text."""
         return self._words.keys()
 
@@ -111,7 +120,6 @@ class Lexicon:
         self._compounds = frozenset(normalise(c).text for c in compounds)
         self._units: dict[str, set[int]] = {}
         self._sounds: set[str] = set()
-        self._whole: set[int] = set()
         self._known: dict[tuple[str, bool], int] = {}
         self._automaton = ahocorasick.Automaton()
         self._heard = ahocorasick.Automaton()
@@ -119,6 +127,7 @@ class Lexicon:
         self._regexes: list[tuple[int, re.Pattern[str]]] = []
         self._counted: dict[str, list[tuple[int, str, str]]] = {}
         self._lengths: list[int] = []
+        self._longest = max((len(compound) for compound in self._compounds), default=0)
 
     def symbol(self, spec: str, *, by_sound: bool = False) -> int:
         """The symbol for "word|CLASS|word"; `re:` introduces a regular expression (the whole spec)."""
@@ -187,13 +196,12 @@ class Lexicon:
                 tail = normalise(after).text
                 self._counted.setdefault(tail, []).append((number, normalise(before).text, tail))
             else:
-                self._automaton.add_word(unit, (len(unit), number))
-            if unit in self._compounds:
-                self._whole.add(number)
+                told = (len(unit), number, unit in self._compounds, unit[0].isascii(), unit[0] == "不")
+                self._automaton.add_word(unit, told)
             if unit in self._sounds:
                 self._heard.add_word(sound(unit), (unit, number))
         for compound in self._compounds - set(self._units):
-            self._automaton.add_word(compound, (len(compound), _COMPOUND))
+            self._automaton.add_word(compound, (len(compound), _COMPOUND, True, False, False))
         self._lengths = sorted({len(tail) for tail in self._counted})
         self._automaton.make_automaton()
         if self._sounds:
@@ -203,21 +211,25 @@ class Lexicon:
         """All hits of all symbols in a normalised text."""
         text = reading.text
         found: dict[int, list[Place]] = {}
-        compounds: list[Place] = []
+        compounds: dict[int, int] = {}
         words: list[tuple[int, Place]] = []
-        for last, (length, unit) in self._automaton.iter(text):
-            start = last - length + 1
-            if unit == _COMPOUND or unit in self._whole:
-                compounds.append((start, last + 1))
-            whole = not text[start].isascii() or _bounded(text, start, last + 1)
-            if unit != _COMPOUND and whole and not _doubled(text, start):
-                words.append((unit, (start, last + 1)))
+        for last, (length, unit, compound, latin, negative) in self._automaton.iter(text):
+            place = (last - length + 1, last + 1)
+            if compound:
+                compounds[place[0]] = max(place[1], compounds.get(place[0], 0))
+            if unit == _COMPOUND or (latin and not _bounded(text, *place)) or (negative and _doubled(text, place[0])):
+                continue
+            words.append((unit, place))
         inside = bytearray(len(text))
-        for s, e in compounds:
+        for s, e in compounds.items():
             inside[s:e] = b"\1" * (e - s)
         for unit, place in words:
-            if not inside[place[0]] or not _within_longer(place, compounds):
-                found.setdefault(unit, []).append(place)
+            if inside[place[0]] and _within_longer(place, compounds, self._longest):
+                continue
+            if unit in found:
+                found[unit].append(place)
+            else:
+                found[unit] = [place]
         if self._sounds:
             self._hear(text, found)
         for unit, regex in self._regexes:
@@ -244,8 +256,11 @@ class Lexicon:
                 found.setdefault(unit, []).append((start, last + 1))
 
 
-def _within_longer(place: Place, longer: Sequence[Place]) -> bool:
-    return any(s <= place[0] and place[1] <= e and e - s > place[1] - place[0] for s, e in longer)
+def _within_longer(place: Place, longer: Mapping[int, int], longest: int) -> bool:
+    """Whether `place` is part of a longer one; `longer`: start → furthest end, none over `longest` characters."""
+    start, end = place
+    nearby = range(max(0, end - longest), start + 1)
+    return any((e := longer.get(s, 0)) >= end and e - s > end - start for s in nearby)
 
 
 def _doubled(text: str, start: int) -> bool:
@@ -276,7 +291,7 @@ def sentences(text: str) -> list[Place]:
 
 def matches(pattern: Pattern, scan: Scan) -> list[tuple[Place, ...]]:
     """Where `pattern` stands: for each match the places of its parts, all inside one sentence."""
-    if any(s not in scan.hits for s, _ in pattern.parts) or any(s not in scan.hits for s in pattern.present):
+    if not pattern.needs <= scan.hits.symbols:
         return []
     found: list[tuple[Place, ...]] = []
     for start, end in scan.hits.get(pattern.parts[0][0])[0]:
@@ -294,9 +309,12 @@ def _follow(parts: Sequence[tuple[int, int]], i: int, at: int, limit: int, scan:
     if i == len(parts):
         return ()
     symbol, gap = parts[i]
-    for start, end in scan.within(symbol, at, limit):
-        if start - at > gap:
+    places, starts = scan.hits.get(symbol)
+    for start, end in places[bisect_left(starts, at) :]:
+        if start - at > gap or start >= limit:
             break
+        if end > limit:
+            continue
         rest = _follow(parts, i + 1, end, limit, scan)
         if rest is not None:
             return ((start, end), *rest)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -22,12 +22,14 @@ from guardrails.phrases import Lexicon, Pattern, PatternError, Place, Scan, matc
 
 POLICIES = Path(__file__).parent / "policies"
 MINIMUM_EXAMPLES = 5
+Language = Literal["zh", "en"]
 _RULE_KEYS = {
     "id", "code", "action", "reason", "clause", "certainty", "terms", "sound", "patterns", "covers", "unless",
     "unless_text", "contexts", "unless_speaker", "must_hit", "must_not", "effective_from", "effective_to",
 }  # fmt: skip
 _PACK_KEYS = {
-    "id", "version", "regime", "title", "effective_from", "effective_to", "classes", "compounds", "contexts", "rules",
+    "id", "version", "regime", "title", "language", "effective_from", "effective_to", "classes", "compounds",
+    "contexts", "rules",
 }  # fmt: skip
 
 
@@ -78,13 +80,15 @@ def _overlap(earlier: RuleHit, later: RuleHit) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A loaded pack. `hash` is the SHA-256 of the file's bytes; the log names it with every verdict."""
+    """A loaded pack. `hash` is the SHA-256 of the file's bytes; the log names it with every verdict. `language` is the
+    one its rules can read."""
 
     id: str
     version: str
     hash: str
     title: str
     regime: str
+    language: Language
     rules: tuple[Rule, ...]
     effective_from: date | None
     effective_to: date | None
@@ -150,16 +154,23 @@ class Policy:
 
 def load(path: Path) -> Policy:
     """Reads, compiles and proves the pack at `path`. Raises PolicyError."""
-    content = path.read_bytes()
+    policy = read(path)
+    prove(policy)
+    return policy
+
+
+def read(path: Path) -> Policy:
+    """The pack at `path`, compiled but not proved: for testing it, never for screening. Raises PolicyError."""
     try:
+        content = path.read_bytes()
         raw = yaml.safe_load(content)
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise PolicyError(f"{path.name}: not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise PolicyError(f"{path.name}: a pack is a mapping")
-    policy = _build(raw, hashlib.sha256(content).hexdigest(), path.name)
-    prove(policy)
-    return policy
+    return _build(raw, hashlib.sha256(content).hexdigest(), path.name)
 
 
 def _build(raw: Mapping[str, Any], digest: str, name: str) -> Policy:
@@ -174,12 +185,15 @@ def _build(raw: Mapping[str, Any], digest: str, name: str) -> Policy:
         classes = {c: lexicon.symbol(c) for c in raw.get("classes") or {}}
     except (PatternError, AssertionError, TypeError) as error:
         raise PolicyError(f"{name}: {error}") from error
+    language = raw.get("language", "zh")
+    if language not in get_args(Language):
+        raise PolicyError(f"{name}: language must be one of {', '.join(get_args(Language))}")
     ids = [r.id for r in rules]
     if len(ids) != len(set(ids)):
         raise PolicyError(f"{name}: rule ids are not unique")
     lexicon.freeze()
     return Policy(
-        raw["id"], str(raw["version"]), digest, raw.get("title", ""), raw.get("regime", ""), rules,
+        raw["id"], str(raw["version"]), digest, raw.get("title", ""), raw.get("regime", ""), language, rules,
         _day(raw.get("effective_from")), _day(raw.get("effective_to")), lexicon, contexts, classes,
     )  # fmt: skip
 
@@ -219,20 +233,39 @@ def _rule(raw: Mapping[str, Any], lexicon: Lexicon, name: str) -> Rule:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """An example that does not come out as its rule says, or a rule with too few (`example` empty)."""
+
+    rule: str
+    kind: Literal["must_hit", "must_not"]
+    example: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"rule {self.rule}: {self.kind} {f'example 「{self.example}」 ' if self.example else ''}{self.what}"
+
+
+def shortfalls(policy: Policy, rule: Rule) -> list[Shortfall]:
+    """What is wrong with the examples of one rule. What must not hit may hit no rule of the same code."""
+    found: list[Shortfall] = []
+    kinds: tuple[tuple[Literal["must_hit", "must_not"], tuple[str, ...]], ...]
+    kinds = (("must_hit", rule.must_hit), ("must_not", rule.must_not))
+    for kind, examples in kinds:
+        if len(set(examples)) < MINIMUM_EXAMPLES:
+            found.append(Shortfall(rule.id, kind, "", f"has {len(set(examples))} examples, needs {MINIMUM_EXAMPLES}"))
+        for example in examples:
+            scan = policy.scan(normalise(example))
+            expected = kind == "must_hit"
+            hit = bool(policy.places(rule, scan)) if expected else policy.breaks(rule.code, scan)
+            if hit != expected:
+                found.append(Shortfall(rule.id, kind, example, "hits" if hit else "does not hit"))
+    return found
+
+
 def failures(policy: Policy) -> list[str]:
     """Every example of the pack that does not come out as its rule says, in words."""
-    found: list[str] = []
-    for rule in policy.rules:
-        for kind, examples in (("must_hit", rule.must_hit), ("must_not", rule.must_not)):
-            if len(examples) < MINIMUM_EXAMPLES:
-                found.append(f"rule {rule.id}: {kind} has {len(examples)} examples, needs {MINIMUM_EXAMPLES}")
-            for example in examples:
-                scan = policy.scan(normalise(example))
-                expected = kind == "must_hit"
-                hit = bool(policy.places(rule, scan)) if expected else policy.breaks(rule.code, scan)
-                if hit != expected:
-                    found.append(f"rule {rule.id}: {kind} example 「{example}」 {'hits' if hit else 'does not hit'}")
-    return found
+    return [str(shortfall) for rule in policy.rules for shortfall in shortfalls(policy, rule)]
 
 
 def prove(policy: Policy) -> None:

@@ -80,6 +80,8 @@ def named_once(
     reading: Normalised, mentions: Sequence[Mention], places: Collection[Place]
 ) -> tuple[Normalised, list[Mention]]:
     """`reading` with the names at `places` (disjoint) each as the one sign NAMED, and the mentions placed in it."""
+    if not places:
+        return reading, list(mentions)
     out: list[str] = []
     starts: list[int] = []
     ends: list[int] = []

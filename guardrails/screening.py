@@ -1,7 +1,7 @@
 """One function decides whether a text may leave: every check runs, each on its own, the strictest action wins.
 
-A check that raises is itself a finding (`check_failed`, hand over): it never lets a text pass. Nothing a caller gives
-switches a check off; passages that were not given leave groundedness unchecked, and the verdict says so.
+A check that raises or is late is itself a finding (`check_failed`, hand over): it never lets a text pass. Nothing a
+caller gives switches a check off; passages that were not given leave groundedness unchecked, and the verdict says so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from assistant.turn import (
     STRICTNESS,
@@ -20,13 +20,14 @@ from assistant.turn import (
     Customer,
     Finding,
     Initiative,
+    Intent,
     Passage,
     Product,
     Speaker,
     Suitability,
     Verdict,
 )  # fmt: skip
-from guardrails import grounding, personal_data
+from guardrails import grounding, notices, personal_data
 from guardrails.input_checks import input_findings
 from guardrails.meaning import Meaning
 from guardrails.normalise import Normalised, normalise
@@ -36,16 +37,21 @@ from guardrails.products import Mention, ProductIndex, named_once
 from guardrails.pushing import Pushing, Told, wording
 from guardrails.quoting import quoted
 from guardrails.suitability import SuitabilitySettings, decide
+from guardrails.supervision import Failure, supervised
 
 _log = logging.getLogger(__name__)
 
 FAILED_CLAUSE = "证券基金经营机构信息技术管理办法：检查失效时不得放行，转由人工处理 [M]"
+CHECK_LIMIT_S = 5.0
 _PUBLISHED = frozenset(("email", "address", "landline"))
 _LABELLED = re.compile(r"(?m)^[-\d.、 ]{0,5}([^：:。；;！!\n]{2,30}[：:？?])([^\n]{4,})$")
-_FOREIGN = re.compile(
-    r"(?:[A-Za-z][A-Za-z'’-]*[ ,.;:!?%\d$&/()-]+){4,}[A-Za-z][A-Za-z'’-]*"
-    r"|[\u3040-\u30ff\u0400-\u04ff\uac00-\ud7af\u0e00-\u0e7f]{2,}"
-)
+_OTHER_SCRIPTS = r"\u3040-\u30ff\u0400-\u04ff\uac00-\ud7af\u0e00-\u0e7f"
+_FOREIGN = {
+    "zh": re.compile(
+        r"(?:[A-Za-z][A-Za-z'’-]*[ ,.;:!?%\d$&/()-]+){4,}[A-Za-z][A-Za-z'’-]*" rf"|[{_OTHER_SCRIPTS}]{{2,}}"
+    ),
+    "en": re.compile(rf"[\u4e00-\u9fff{_OTHER_SCRIPTS}]{{2,}}"),
+}
 PRIVACY_CLAUSE = "个人信息保护法 第10条、第28条；证券法 第41条 [M]"
 
 
@@ -74,7 +80,10 @@ class _Request:
 
 
 class Screen:
-    """All output checks over one policy pack. Built once; `screen` is safe to call from many threads."""
+    """All output checks over one policy pack. Built once; `screen` is safe to call from many threads.
+
+    `limit_s`: seconds each check may take.
+    """
 
     def __init__(
         self,
@@ -83,7 +92,11 @@ class Screen:
         allowed_contacts: Collection[str] = (),
         *,
         suitability: SuitabilitySettings = SuitabilitySettings(),
+        limit_s: float = CHECK_LIMIT_S,
     ) -> None:
+        if limit_s <= 0:
+            raise ValueError("每项检查的时限必须为正")
+        self.limit_s = limit_s
         self.policy = policy
         self.meaning = meaning
         self.allowed_contacts = frozenset(allowed_contacts)
@@ -109,16 +122,23 @@ class Screen:
 
         Never raises for what a text holds: a check that fails becomes a `check_failed` finding with action handoff.
         """
-        try:
+        read: list[_Request] = []
+
+        def reading() -> list[Finding]:
             request = self._read(
                 text, speaker, customer, products, passages, initiative, today, known_products, allowed
             )
-        except Exception:  # noqa: BLE001 — whatever fails hands over
-            _log.exception("reading a text for screening failed")
-            return _verdict([_failed("读取文本", text)], ())
-        findings: list[Finding] = []
-        for name, check in self._checks():
-            findings += _isolated(name, check, request)
+            read.append(request)
+            return []
+
+        def checking(check: Callable[[_Request], list[Finding]]) -> list[Finding]:
+            return check(read[0]) if read else []
+
+        checks = self._checks()
+        names = ("读取文本", *(name for name, _ in checks))
+        steps: list[Callable[[], list[Finding]]] = [reading, *(partial(checking, check) for _, check in checks)]
+        results = supervised(steps, self.limit_s)
+        findings = [f for name, result in zip(names, results, strict=True) for f in _found(name, result, text)]
         return _verdict(findings, ("ungrounded",) if passages is None else ())
 
     def screen_input(self, text: str) -> Verdict:
@@ -126,11 +146,15 @@ class Screen:
 
         Findings stand on "input". Only a clear instruction to the assistant blocks; the rest is for the record.
         """
-        try:
-            return _verdict(input_findings(text), ())
-        except Exception:  # noqa: BLE001 — whatever fails hands over
-            _log.exception("input check failed")
-            return _verdict([replace(_failed("输入检查", text), on="input")], ())
+        result = supervised([lambda: input_findings(text)], self.limit_s)[0]
+        return _verdict([replace(finding, on="input") for finding in _found("输入检查", result, text)], ())
+
+    def disclosures(
+        self, whole: str, intent: Intent, products: Sequence[Product], decisions: Mapping[str, Suitability]
+    ) -> list[Finding]:
+        """The notices that a whole reply lacks, as findings; a failed check is one."""
+        result = supervised([lambda: notices.disclosures_missing(whole, intent, products, decisions)], self.limit_s)[0]
+        return _found("应有的提示", result, whole)
 
     def decisions(
         self, products: Iterable[Product], customer: Customer | None, initiative: Initiative, today: date
@@ -213,7 +237,7 @@ class Screen:
             return []
         found = []
         for code, place, probability in self.meaning.judge(request.scan, self.policy, request.quoted):
-            rule = next((r for r in self.policy.rules if r.code == code), None)
+            rule = next((r for r in self.policy.rules if r.code == code and r.effective(request.today)), None)
             if rule is None or request.speaker in rule.unless_speaker or self._warned(request, place):
                 continue
             reason = f"{rule.reason}（整句语义，把握 {probability:.2f}）"
@@ -242,7 +266,7 @@ class Screen:
         """Prose in a language these rules cannot read is handed to a person rather than let pass."""
         return [
             Finding("check_failed", "handoff", "含有本规则无法审查的外语表述，请人工审核", FAILED_CLAUSE, match.span())
-            for match in _FOREIGN.finditer(request.text)
+            for match in _FOREIGN[self.policy.language].finditer(request.text)
         ]
 
     def _privacy(self, request: _Request) -> list[Finding]:
@@ -323,13 +347,12 @@ def _failed(name: str, text: str) -> Finding:
     return Finding("check_failed", "handoff", f"{name}未能完成，转人工处理", FAILED_CLAUSE, (0, len(text)))
 
 
-def _isolated(name: str, check: Callable[[_Request], list[Finding]], request: _Request) -> list[Finding]:
-    """Runs one check; whatever it raises becomes a finding."""
-    try:
-        return list(check(request))
-    except Exception:  # noqa: BLE001 — whatever fails hands over
-        _log.exception("check %s failed", name)
-        return [_failed(name, request.text)]
+def _found(name: str, result: list[Finding] | Failure, text: str) -> list[Finding]:
+    """What one check found; its failure, whatever it was, is a finding."""
+    if not isinstance(result, Failure):
+        return list(result)
+    _log.error("check %s failed: %s", name, result.why, exc_info=result.error)
+    return [_failed(name, text)]
 
 
 def strictest(findings: Iterable[Finding]) -> Action:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,19 +18,11 @@ from langchain_openai import ChatOpenAI
 from langsmith import tracing_context
 from pydantic import SecretStr
 
-Trouble = Literal["busy", "timeout", "connection", "status", "protocol", "oversized", "refused", "truncated", "empty"]
+from assistant.answer.trouble import EndpointError, Trouble
+
 MOST_BYTES = 256 * 1024
 GRACE = 2.0
-
-
-class EndpointError(Exception):
-    """No usable completion: why, in one word, and a detail for the log that never holds the key or any content."""
-
-    def __init__(self, trouble: Trouble, detail: str = "", raw: str = "") -> None:
-        super().__init__(f"{trouble} {detail}".strip())
-        self.trouble: Trouble = trouble
-        self.detail = detail
-        self.raw = raw
+_BROKEN_OFF: Mapping[str, Trouble] = {"length": "truncated", "content_filter": "refused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +49,24 @@ class Endpoint:
             raise ValueError("模型名不能为空，时限与并发数必须为正")
         self.model, self._limits = model, limits
         self._http = httpx.AsyncClient(transport=_Capped(), timeout=limits.timeout)
-        self._client = ChatOpenAI(
-            base_url=base_url,
-            api_key=SecretStr(api_key or "none"),
-            model=model,
-            temperature=0,
-            timeout=limits.timeout,
-            max_retries=limits.retries,
-            use_responses_api=False,
-            disable_streaming=True,
-            openai_proxy="",
-            cache=False,
-            http_async_client=self._http,
-        )
+
+        def client(*, streaming: bool) -> ChatOpenAI:
+            return ChatOpenAI(
+                base_url=base_url,
+                api_key=SecretStr(api_key or "none"),
+                model=model,
+                temperature=0,
+                timeout=limits.timeout,
+                max_retries=limits.retries,
+                use_responses_api=False,
+                disable_streaming=not streaming,
+                stream_usage=False,
+                openai_proxy="",
+                cache=False,
+                http_async_client=self._http,
+            )
+
+        self._client, self._streaming = client(streaming=False), client(streaming=True)
         self._places = asyncio.Semaphore(limits.concurrency)
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="model-endpoint", daemon=True)
@@ -83,6 +81,26 @@ class Endpoint:
             waiting.cancel()
             raise EndpointError("timeout", "event loop") from None
 
+    def stream(self, messages: Sequence[BaseMessage], most_tokens: int) -> Iterator[str]:
+        """The text of the completion as it comes, in pieces of any size. Raises EndpointError where it breaks off, also
+        after pieces were given; closing the iterator ends the call."""
+        pieces: SimpleQueue[str | EndpointError | None] = SimpleQueue()
+        speaking = self._spoken(list(messages), most_tokens, pieces.put)
+        asked = asyncio.run_coroutine_threadsafe(speaking, self._loop)
+        until = time.monotonic() + self._limits.timeout + GRACE
+        try:
+            while True:
+                piece = pieces.get(timeout=max(0.0, until - time.monotonic()))
+                if piece is None:
+                    return
+                if isinstance(piece, EndpointError):
+                    raise piece
+                yield piece
+        except Empty:
+            raise EndpointError("timeout", "event loop") from None
+        finally:
+            asked.cancel()
+
     def close(self) -> None:
         """Close connections and end the thread; idempotent. No call may follow."""
         if self._loop.is_closed():
@@ -91,6 +109,33 @@ class Endpoint:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(GRACE)
         self._loop.close()
+
+    async def _spoken(
+        self, messages: list[BaseMessage], most_tokens: int, give: Callable[[str | EndpointError | None], None]
+    ) -> None:
+        """Give the text piece by piece, then None, or the error that ended it."""
+        begun, said, reason = False, False, ""
+        try:
+            async with asyncio.timeout(self._limits.timeout), self._places:
+                begun = True
+                with tracing_context(enabled=False):
+                    async for chunk in self._streaming.astream(messages, extra_body={"max_tokens": most_tokens}):
+                        text = _piece(chunk)
+                        reason = str(chunk.response_metadata.get("finish_reason") or reason)
+                        said = said or bool(text.strip())
+                        if text:
+                            give(text)
+            if reason in _BROKEN_OFF:
+                raise EndpointError(_BROKEN_OFF[reason])
+            if not said:
+                raise EndpointError("empty", reason)
+            give(None)
+        except TimeoutError:
+            give(EndpointError("timeout" if begun else "busy"))
+        except EndpointError as error:
+            give(error)
+        except Exception as error:  # noqa: BLE001 - whatever a server answers, the caller gets one kind of error
+            give(_named(error))
 
     async def _timed(self, messages: list[BaseMessage], most_tokens: int) -> str:
         begun = False
@@ -137,6 +182,16 @@ class _CappedStream(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+def _piece(chunk: BaseMessage) -> str:
+    """The text of one piece of an answer."""
+    content = chunk.content
+    if not isinstance(content, str) or getattr(chunk, "tool_call_chunks", None):
+        raise EndpointError("protocol", "not plain text", str(content))
+    if chunk.additional_kwargs.get("refusal"):
+        raise EndpointError("refused", "refusal")
+    return content
 
 
 def _text(message: BaseMessage) -> str:

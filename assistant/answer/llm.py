@@ -1,14 +1,14 @@
 """Answers written by a language model from fenced passages; whatever it writes is read strictly or not used at all.
 
-Nothing is streamed from here and nothing is released from here: a draft is still screened as a whole by the flow. Every
-failure has a name, so that the log can say why the model was not used.
+Nothing is released from here: a draft is still screened as a whole by the flow, and what is streamed goes through the
+gate. Every failure has a name, so that the log can say why the model was not used.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,7 +16,8 @@ from langchain_core.messages import BaseMessage
 
 import prompts
 from assistant.answer import cited
-from assistant.answer.endpoint import Endpoint, EndpointError, Limits, Trouble
+from assistant.answer.endpoint import Endpoint, Limits
+from assistant.answer.trouble import EndpointError, Trouble
 from assistant.turn import Draft, Message, Passage
 from knowledge.retrieval.search import Hit
 from prompts.fence import Fence
@@ -68,6 +69,18 @@ class Rewrite:
     sent: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """An answer as it is being written. `deltas` are pieces of raw text, and end in an EndpointError where the model
+    breaks off. `read` makes a draft of all the raw text so far, which ends with a whole sentence; it raises AnswerError
+    where one does not hold. The other fields are those of `Attempt`."""
+
+    deltas: Iterator[str]
+    read: Callable[[str], Draft]
+    prompt_hash: str
+    sent: tuple[tuple[str, str], ...]
+
+
 class ModelWriter:
     """A `Writer` that asks an OpenAI-compatible endpoint; thread-safe.
 
@@ -99,9 +112,36 @@ class ModelWriter:
 
     def attempt(self, question: str, history: Sequence[Message], hits: Sequence[Hit]) -> Attempt:
         """The answer with how it came about. History helps to understand the question and is never evidence."""
+        asking = self._asking(question, history, hits)
+        if asking is None:
+            return Attempt(None, "no_passages", self._answer.hash, "")
+        messages, read = asking
+        tried = Attempt(None, None, self._answer.hash, "", sent=_sent(messages))
+        try:
+            tried = replace(tried, raw=self._endpoint.complete(messages, self._answer_tokens))
+            draft = read(tried.raw)
+        except EndpointError as error:
+            return replace(tried, failure=error.trouble, detail=error.detail, raw=error.raw)
+        except cited.AnswerError as rejected:
+            return replace(tried, failure=rejected.fault, detail=rejected.detail)
+        return replace(tried, draft=draft)
+
+    def speech(self, question: str, history: Sequence[Message], hits: Sequence[Hit]) -> Speech | None:
+        """The answer piece by piece, or None when no passage can bear one out."""
+        asking = self._asking(question, history, hits)
+        if asking is None:
+            return None
+        messages, read = asking
+        deltas = self._endpoint.stream(messages, self._answer_tokens)
+        return Speech(deltas, read, self._answer.hash, _sent(messages))
+
+    def _asking(
+        self, question: str, history: Sequence[Message], hits: Sequence[Hit]
+    ) -> tuple[list[BaseMessage], Callable[[str], Draft]] | None:
+        """What the model is sent, and how its answer is read; None without passages."""
         passages = _chosen(hits)
         if not passages:
-            return Attempt(None, "no_passages", self._answer.hash, "")
+            return None
         fence = Fence()
         messages = self._answer.messages(
             limit=str(ANSWER_LIMIT),
@@ -110,17 +150,14 @@ class ModelWriter:
             history=_fenced_history(history, fence),
             question=fence.around("question", question[:ASKED_CHARACTERS]),
         )
-        tried = Attempt(None, None, self._answer.hash, "", sent=_sent(messages))
-        try:
-            tried = replace(tried, raw=self._endpoint.complete(messages, self._answer_tokens))
+
+        def read(raw: str) -> Draft:
             draft = cited.read(
-                tried.raw, passages, asked=question, token=fence.token, limit=ANSWER_LIMIT, refusals=self._refusals
+                raw, passages, asked=question, token=fence.token, limit=ANSWER_LIMIT, refusals=self._refusals
             )
-        except EndpointError as error:
-            return replace(tried, failure=error.trouble, detail=error.detail, raw=error.raw)
-        except cited.AnswerError as rejected:
-            return replace(tried, failure=rejected.fault, detail=rejected.detail)
-        return replace(tried, draft=replace(draft, writer=self.name))
+            return replace(draft, writer=self.name)
+
+        return messages, read
 
     def standalone(self, question: str, history: Sequence[Message]) -> str | None:
         """`question` so that it can be understood without the history, or None; `rewrite` says why."""

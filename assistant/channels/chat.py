@@ -17,9 +17,9 @@ Id = Annotated[str, Path(min_length=1, max_length=128)]
 COMMON = ("bad_request", "slow_body", "body_too_large", "invalid", "too_many_requests", "unavailable", "busy")
 READ = ("invalid", "too_many_requests", "unavailable")
 EVENTS = {
-    "description": "The reply. As text/event-stream: `status` {stage}, then, only after the whole reply was screened "
-    "and logged, `delta` {text} for each sentence of `body`, then `done` with the whole reply; or `error` with a "
-    "Problem.",
+    "description": "The reply. As text/event-stream: `status` {stage}, then `delta` {text} for each sentence of "
+    "`body`, then `done` with the whole reply; or `error` with a Problem. A sentence comes only after it was screened, "
+    "with all text before it, and logged; as the installation is set, only after the whole reply was.",
     "content": {"text/event-stream": {"schema": problems.event_schema("status", "delta", "done", "error")}},
 }
 
@@ -109,16 +109,21 @@ async def _asked(turns: Turns, asking: shapes.ChatRequest, request: Request) -> 
 
 
 async def _events(turns: Turns, asked: Asked) -> AsyncIterator[ServerSentEvent]:
-    """The events of one turn. Nothing of the reply is sent before it was released as a whole."""
+    """The events of one turn. Nothing of the reply is sent before it was released: as a whole, or sentence by sentence
+    while a model writes it."""
     yield _event("status", '{"stage":"searching"}')
+    sent = ""
     try:
-        reply = shapes.chat_reply(await turns.reply(asked))
+        async for piece in turns.pieces(asked):
+            if isinstance(piece, str):
+                yield _event("delta", shapes.Delta(text=piece).model_dump_json())
+                sent += piece
+                continue
+            for rest in sentences(piece.body.removeprefix(sent)):
+                yield _event("delta", shapes.Delta(text=rest).model_dump_json())
+            yield _event("done", shapes.chat_reply(piece).model_dump_json())
     except ProblemError as raised:
         yield _event("error", problems.problem(raised).model_dump_json(exclude_none=True))
-        return
-    for piece in sentences(reply.body):
-        yield _event("delta", shapes.Delta(text=piece).model_dump_json())
-    yield _event("done", reply.model_dump_json())
 
 
 def _event(name: str, data: str) -> ServerSentEvent:

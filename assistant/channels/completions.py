@@ -43,8 +43,8 @@ USER_HAS_TEXT = {
     }
 }
 STREAM = {
-    "description": "The completion, or with `stream` its chunks as text/event-stream, closed by [DONE]. Chunks come "
-    "only after the whole reply was screened and logged.",
+    "description": "The completion, or with `stream` its chunks as text/event-stream, closed by [DONE]. A sentence "
+    "comes only after it was screened, with all text before it, and logged; as set, only after the whole reply was.",
     "content": {"text/event-stream": {"schema": problems.event_schema("message")}},
 }
 
@@ -174,12 +174,12 @@ def routes(turns: Turns) -> APIRouter:
         asked = _asked(turns, wanted, request)
         turns.limit_address(request)
         await turns.admit("api")
-        reply = await turns.reply(asked)
-        usage = await turns.call(_usage, wanted, reply)
         if not wanted.stream:
-            return _completion(reply, usage)
-        options = wanted.stream_options
-        return EventSourceResponse(_chunks(reply, usage if options and options.include_usage else None), sep="\n")
+            reply = await turns.reply(asked)
+            return _completion(reply, await turns.call(_usage, wanted, reply))
+        pieces = turns.pieces(asked)
+        first = await anext(pieces)  # what fails before a word of the reply is an answer of its own
+        return EventSourceResponse(_chunks(turns, wanted, first, pieces), sep="\n")
 
     @router.get("/models", responses=documented("too_many_requests", "unavailable"))
     async def models(request: Request) -> Models:
@@ -226,10 +226,13 @@ def _completion(reply: Reply, usage: Usage) -> Completion:
     )
 
 
-async def _chunks(reply: Reply, usage: Usage | None) -> AsyncIterator[ServerSentEvent]:
+async def _chunks(
+    turns: Turns, wanted: CompletionRequest, first: str | Reply, pieces: AsyncIterator[str | Reply]
+) -> AsyncIterator[ServerSentEvent]:
     """OpenAI's chunks: the role, the text sentence by sentence, the end with our extension, the usage if wanted."""
+    known = first.turn if isinstance(first, Reply) else ""
     common = {
-        "id": f"chatcmpl-{reply.turn or secrets.token_hex(8)}",
+        "id": f"chatcmpl-{known or secrets.token_hex(16)}",
         "object": "chat.completion.chunk",
         "created": int(time.time()),
         "model": MODEL,
@@ -240,10 +243,20 @@ async def _chunks(reply: Reply, usage: Usage | None) -> AsyncIterator[ServerSent
         return _data({**common, "choices": [choice], **more})
 
     yield chunk({"role": "assistant", "content": ""})
-    for piece in sentences(reply.text):
-        yield chunk({"content": piece})
-    yield chunk({}, "stop", heshi=_extension(reply).model_dump(mode="json"))
-    if usage is not None:
+    sent, piece = "", first
+    try:
+        while isinstance(piece, str):
+            yield chunk({"content": piece})
+            sent += piece
+            piece = await anext(pieces)
+    except ProblemError as raised:
+        yield _data(problems.problem(raised, openai=True).model_dump(exclude_none=True))
+        return
+    for rest in sentences(piece.text.removeprefix(sent)):
+        yield chunk({"content": rest})
+    yield chunk({}, "stop", heshi=_extension(piece).model_dump(mode="json"))
+    if wanted.stream_options and wanted.stream_options.include_usage:
+        usage = await turns.call(_usage, wanted, piece)
         yield _data({**common, "choices": [], "usage": usage.model_dump()})
     yield ServerSentEvent(data="[DONE]", sep="\n")
 

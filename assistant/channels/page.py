@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
+from starlette.routing import NoMatchFound
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -61,7 +62,9 @@ def install(app: FastAPI, turns: Turns) -> None:
         chosen = lang if lang in LANGUAGES else "zh"
         firm = await turns.call(_facts, turns)
         template = environment.get_template("chat.html")
-        html = template.render(**_context(firm, chosen, version, turns.settings.max_chars))
+        context = _context(firm, chosen, version, turns.settings.max_chars)
+        context["boot"]["desk"] = _has_desk(request)
+        html = template.render(**context)
         headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if "gzip" not in request.headers.get("accept-encoding", ""):
             return HTMLResponse(html, headers=headers)
@@ -76,6 +79,15 @@ def strings() -> Mapping[str, Mapping[str, str]]:
     """The page's words by language."""
     loaded: Mapping[str, Mapping[str, str]] = json.loads((PAGES / "strings.json").read_text("utf-8"))
     return loaded
+
+
+def _has_desk(request: Request) -> bool:
+    """Whether people can answer here: then the page may ask where one stands."""
+    try:
+        request.app.url_path_for("live", conversation="-")
+    except NoMatchFound:
+        return False
+    return True
 
 
 def start_groups(firm: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, Protocol
 
 from assistant.turn import Asked, Reply, Source
@@ -21,10 +22,15 @@ class StoredTurn:
 class Assistant(Protocol):
     """The conversation. Methods are synchronous and thread-safe; any may raise, and then nothing was released."""
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: Asked, emit: Callable[[str], None] | None = None, /) -> Reply:
         """The whole turn, logged before it returns. The same `key` in a conversation gives the same reply again, never
         a second turn. `conversation` may be an id without turns yet: the channel made it, so that a retried first
-        message finds the conversation it opened."""
+        message finds the conversation it opened. `emit` is called with each sentence of the body that may be shown
+        before the whole reply is there: all of them together are the beginning of its body."""
+        ...
+
+    def leave(self, asked: Asked, /) -> Reply | None:
+        """Keep a message for a person; the reply holds no words. None when nobody looks after the conversation."""
         ...
 
     def turns(self, conversation: str) -> list[StoredTurn]:
@@ -46,6 +52,10 @@ class Assistant(Protocol):
     def firm(self) -> Mapping[str, Any]:
         """Firm facts, any of which may be missing: name, name_en, app_name, hotline, hours, website, complaint_line,
         start_groups [{title, questions}], ai_model_name, ai_filing, retention, privacy_url."""
+        ...
+
+    def screen(self, row: Mapping[str, Any], today: date, /) -> dict[str, Any]:
+        """The verdict on a text of somebody else, as the `screen` command gives it. Raises BadInput."""
         ...
 
     def ready(self) -> Mapping[str, bool]:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -37,7 +38,8 @@ class HttpSettings:
 
     `secret` derives the id of a conversation from the key of its first message: kept over restarts, a first message
     retried after a restart still finds its conversation. `identify` reads the customer from the channel (a session of
-    the broker's app, say), never from the body. `frame_ancestors` are CSP sources that may embed the page.
+    the broker's app, say), never from the body. `frame_ancestors` are CSP sources that may embed the page. `release`
+    "sentence" streams what a model writes as each sentence is released.
     """
 
     max_chars: int = 2000
@@ -57,3 +59,4 @@ class HttpSettings:
     identify: Callable[[Request], Customer | None] = anonymous
     address: Callable[[Request], str] = peer_address
     today: Callable[[], date] = shanghai_today
+    release: Literal["whole", "sentence"] = "whole"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -58,10 +59,10 @@ class Turns:
         """The id of the conversation that the message `key` opens: unguessable without our secret."""
         return hmac.new(self.settings.secret, f"conversation {key}".encode(), hashlib.sha256).hexdigest()[:32]
 
-    async def reply(self, asked: Asked) -> Reply:
+    async def reply(self, asked: Asked, emit: Callable[[str], None] | None = None) -> Reply:
         """The reply, whole and logged. A message that is being answered already is waited for, not asked again.
         Raises ProblemError on any failure, on a full house and on time out; the turn itself is never abandoned."""
-        task = self._task(asked)
+        task = self._task(asked, emit)
         done, _ = await asyncio.wait((task,), timeout=self.settings.timeout_s)
         if not done:
             self.metrics.failure(asked.channel, "timeout")
@@ -69,6 +70,28 @@ class Turns:
         if task.exception() is not None:
             raise await self._unavailable("unavailable")
         return task.result()
+
+    async def pieces(self, asked: Asked) -> AsyncIterator[str | Reply]:
+        """The sentences of the body as they are released, then the reply, whole and logged; only the reply when it is
+        released as a whole. Raises ProblemError like `reply`."""
+        if self.settings.release == "whole":
+            yield await self.reply(asked)
+            return
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def emit(sentence: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody listens any more
+                loop.call_soon_threadsafe(heard.put_nowait, sentence)
+
+        ended = asyncio.ensure_future(self.reply(asked, emit))
+        ended.add_done_callback(lambda _: heard.put_nowait(None))
+        try:
+            while (sentence := await heard.get()) is not None:
+                yield sentence
+            yield ended.result()
+        finally:
+            ended.cancel()
 
     async def admit(self, channel: str) -> None:
         """Raise ProblemError when too many turns are waiting already."""
@@ -90,14 +113,14 @@ class Turns:
             self._pool.shutdown(wait=True)
             self._pool = None
 
-    def _task(self, asked: Asked) -> asyncio.Task[Reply]:
+    def _task(self, asked: Asked, emit: Callable[[str], None] | None) -> asyncio.Task[Reply]:
         once = (asked.conversation, asked.key) if asked.conversation and asked.key else None
         loop = asyncio.get_running_loop()
         known = self._running.get(once) if once else None
         if known is not None and known.get_loop() is loop:
             return known
         since = time.monotonic()
-        task = loop.create_task(self.call(self.assistant.answer, asked))
+        task = loop.create_task(self.call(self.assistant.answer, *((asked, emit) if emit else (asked,))))
         self._waiting.add(task)
         self.metrics.running.inc()
         if once:

@@ -15,7 +15,8 @@ from assistant.settings import Settings
 
 COMMANDS = (
     "serve", "ingest", "starter", "reindex", "ask", "route", "screen", "suit", "verify-log", "replay", "eval", "bench",
-    "backup", "restore", "firm", "switch",
+    "backup", "restore", "firm", "switch", "policy", "wecom", "account",
+    "keys",
 )  # fmt: skip
 
 

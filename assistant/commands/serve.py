@@ -24,12 +24,32 @@ def run(options: Namespace, installation: Any) -> int:
 
     from assistant.channels import http
     from assistant.channels.settings import HttpSettings
+    from assistant.channels.staff_page import ACCESS, OFFERED, StaffChannel
+    from assistant.channels.wecom.settings import BadSettings
+    from assistant.compliance.index import catch_up
+    from assistant.people.access import FILE
+    from assistant.people.tokens import BadKeys
 
     if options.workers != 1:
         raise UsageError("the embedded stores serve one process: use --workers 1, or server stores behind several")
     assistant = installation.assistant
     installation.library.view(datetime.now(SHANGHAI).date(), live=True)
-    app = http.build(assistant, HttpSettings(secret=_secret(installation.folder / "keys" / "http.key")))
+    secret = _secret(installation.folder / "keys" / "http.key")
+    try:
+        identify = installation.identify
+    except BadKeys as error:
+        raise UsageError(str(error)) from None
+    settings = HttpSettings(secret=secret, release=installation.settings.release_mode, identify=identify)
+    try:
+        mounted = installation.mounted
+    except BadSettings as error:
+        raise UsageError(str(error)) from None
+    if (first := installation.people.first_admin()) is not None:
+        print(f"已建立管理员账号 {first[0]}，初始密码 {first[1]}（只显示这一次，登录地址 /login）", file=sys.stderr)
+    catch_up(installation.database)
+    staff = StaffChannel(installation.desk, assistant, settings)
+    access = (FILE, ACCESS)
+    app = http.build(assistant, settings, (*mounted, staff), installation.people, (OFFERED,), access)
     print(f"合适 Heshi: http://{options.host}:{options.port}", file=sys.stderr)
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning", access_log=False)
     return 0

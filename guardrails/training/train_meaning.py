@@ -1,10 +1,10 @@
 """Trains the meaning classifier: `python -m guardrails.training.train_meaning`. Needs scikit-learn (dev only).
 
-One logistic model per code and one for "any violation" over guardrails/training/sentences.jsonl and the examples of the
-default policy pack, with sentences of approved materials (documents.jsonl) as lawful ones.
+One logistic model per code and one for "any violation" over guardrails/training/sentences*.jsonl and the examples of
+the default policy pack, with sentences of approved materials (documents.jsonl) as lawful ones.
 Thresholds come from out-of-fold predictions: the lowest that keeps the share of lawful
 sentences stopped within ALLOWED_FALSE, and for what is quoted from documents within ALLOWED_FALSE_DOCUMENT.
-sentences_heldout.jsonl is only reported on, never trained or tuned on.
+Files that end in heldout are only reported on, never trained or tuned on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped,unused-ignore
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from guardrails.meaning import ANY, BITS, THRESHOLDS, WEIGHTS, Meaning, features, marked
+from guardrails.meaning import ANY, BITS, THRESHOLDS, WEIGHTS, Meaning, digest, features, marked
 from guardrails.normalise import normalise
 from guardrails.policy import POLICIES, Policy, load
 
@@ -93,7 +93,8 @@ def main() -> None:
     """Trains, writes meaning.npz and meaning.json, and prints both rates per code on the held-out file."""
     random.seed(SEED)
     policy = load(POLICIES / "cn-securities.yaml")
-    rows = read(HERE / "sentences.jsonl") + examples(policy)
+    labelled = [path for path in sorted(HERE.glob("sentences*.jsonl")) if not path.stem.endswith("heldout")]
+    rows = [row for path in labelled for row in read(path)] + examples(policy)
     documents = set(read(HERE / "documents.jsonl"))
     rows = list(dict.fromkeys(rows + sorted(documents)))
     printed = np.array([row in documents for row in rows])
@@ -136,9 +137,11 @@ def write(
     )
     told: dict[str, Any] = {"codes": names, "thresholds": limits[0], "marked_thresholds": limits[1]}
     told |= {"quoted_thresholds": limits[2], "bits": BITS}
-    told |= {"policy": policy.id, "policy_version": policy.version}
+    told |= {"policy": policy.id, "policy_version": policy.version, "weights": digest(stored.read_bytes())}
+    limited = THRESHOLDS.with_suffix(".new.json")
+    limited.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     os.replace(stored, WEIGHTS)
-    THRESHOLDS.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(limited, THRESHOLDS)
 
 
 def report(policy: Policy) -> None:

@@ -123,6 +123,13 @@ class FakeAssistant:
         self._maybe_fail("firm")
         return self.facts
 
+    def screen(self, row: Mapping[str, Any], today: date) -> dict[str, Any]:
+        self._maybe_fail("screen")
+        span = (0, len(row["text"]))
+        finding = {"check": "rude", "action": "block", "reason": "原因", "clause": "条款", "span": span, "on": "reply"}
+        found = [finding] if "滚" in row["text"] else []
+        return {"action": "block" if found else "allow", "findings": found, "not_checked": ["ungrounded"]}
+
     def ready(self) -> Mapping[str, bool]:
         self._maybe_fail("ready")
         return self.parts

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from assistant.turn import Customer
 from tests.branch import Branch
 
 STAR = "开通科创板权限需要什么条件？"
@@ -107,3 +109,31 @@ def test_fixed_replies_are_replayed_too(own: Branch) -> None:
     status, found = replayed(own, own.ask("我要投诉").turn)
     assert status == 0
     assert [passage["document"] for passage in found["passages"]] == ["reply-complaint"]  # type: ignore[attr-defined]
+
+
+def test_replay_shows_what_would_be_answered_today(own: Branch, tmp_path: Path) -> None:
+    """Beside what was said stands what the same question would get today; comparing logs nothing."""
+    reply = own.ask(STAR)
+    file = tmp_path / "sources" / "star.md"
+    file.write_text(file.read_text().replace("50万元", "80万元"))
+    own.json("ingest", str(tmp_path / "sources"), "--json")
+    count = own.installation.log.verify()[0]
+    status, out, _ = own.run("replay", reply.turn, "--again")
+    again = json.loads(out)["again"]
+    assert status == 0
+    assert (again["same_text"], again["same_outcome"]) == (False, True)
+    assert "80万元" in again["text"]
+    assert again["documents"] == again["documents_then"]
+    assert own.installation.log.verify()[0] == count
+
+
+def test_a_customers_id_is_in_the_log_only_as_a_pseudonym(own: Branch) -> None:
+    """An identity card number used as the customer's id stands nowhere in clear: not in the row, not in the replay."""
+    reply = own.ask(STAR, customer=Customer(id="110101199003078515", risk_class="C3", assessed_on=date(2026, 10, 1)))
+    _, found = replayed(own, reply.turn)
+    assert found["customer"]["id"].startswith("c-")  # type: ignore[index]
+    with own.installation.database.reading() as connection:
+        stored = str(connection.exec_driver_sql("SELECT * FROM log_turns").all())
+        stored += str(connection.exec_driver_sql("SELECT * FROM log_customers").all())
+        stored += str(connection.exec_driver_sql("SELECT * FROM search_turns").all())
+    assert "110101199003078515" not in stored

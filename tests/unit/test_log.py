@@ -6,13 +6,18 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection
 
+from assistant.ledger import personal
+from assistant.ledger.vault import Unopened
 from assistant.log import Log, NotLogged, canonical, row_hash
 from knowledge.records.database import Database
 
@@ -39,6 +44,10 @@ class Case:
     def what(self) -> str:
         """What a verifier finds that starts anew, as one text."""
         return "\n".join(f"{one.where}: {one.what}" for one in self.open().verify()[1])
+
+    def noted(self) -> str:
+        """What a verifier notes that is no break, as one text."""
+        return "\n".join(f"{one.where}: {one.what}" for one in self.open().prove().notes)
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.database_file) as connection:
@@ -133,7 +142,8 @@ def test_half_a_head_is_no_head(case: Case, monkeypatch: pytest.MonkeyPatch) -> 
         with pytest.raises(NotLogged):
             case.append("a")
     assert len(case.sql("SELECT * FROM log_turns")) == 6
-    assert "not a head this installation signed" in case.what()
+    assert case.what() == ""
+    assert "torn" in case.noted()
     case.append("a")
     assert case.open().verify() == (7, [])
 
@@ -167,39 +177,55 @@ class Killed(BaseException):
     """Stands for a process that dies on the spot."""
 
 
-def test_crash_between_head_and_commit_is_mended(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that dies after the head and before the commit leaves a head without a row: seen, then replaced."""
+def killed_after_head(case: Case, monkeypatch: pytest.MonkeyPatch, conversation: str = "a") -> None:
+    """An append that dies after its head is on disk and before its rows are committed."""
+    written = case.log._heads.append
 
-    def crash(*_: object, **__: object) -> None:
+    def head_then_crash(head: Any) -> None:
+        written(head)
         raise Killed
 
-    written = case.log._append_head
-
-    def head_then_crash(head: Any, *, durable: bool) -> None:
-        written(head, durable=durable)
-        crash()
-
     with monkeypatch.context() as patched:
-        patched.setattr(case.log, "_append_head", head_then_crash)
+        patched.setattr(case.log._heads, "append", head_then_crash)
         with pytest.raises(Killed):
-            case.append("a")
-    assert len(case.sql("SELECT * FROM log_turns")) == 6
-    assert "missing from the database" in case.what()
+            case.append(conversation)
     case.log = case.open()
+
+
+def test_crash_between_head_and_commit_is_an_interrupted_append(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies after the head and before the commit released nothing: noted as interrupted, no break, and
+    the next append takes its number."""
+    killed_after_head(case, monkeypatch)
+    assert len(case.sql("SELECT * FROM log_turns")) == 6
+    assert case.what() == ""
+    assert "interrupted" in case.noted()
     case.append("b")
     case.append("a")
     assert case.open().verify() == (8, [])
 
 
-def test_crash_before_the_confirmation_is_harmless(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_before_the_mark_is_harmless(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that dies right after the commit has logged: nothing is broken before or after the next append."""
     with monkeypatch.context() as patched:
-        patched.setattr(case.log, "_confirm", lambda head: (_ for _ in ()).throw(Killed))
+        patched.setattr(case.log._mark, "write", lambda head: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             case.append("a")
     assert case.open().verify() == (7, [])
     case.log = case.open()
     case.append("a")
+    assert case.open().verify() == (8, [])
+
+
+def test_two_crashes_in_a_row(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit without its mark, then a head without its rows: whole, and whole after the next append."""
+    with monkeypatch.context() as patched:
+        patched.setattr(case.log._mark, "write", lambda head: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            case.append("a")
+    case.log = case.open()
+    killed_after_head(case, monkeypatch, "b")
+    assert case.open().verify() == (7, [])
+    case.append("c")
     assert case.open().verify() == (8, [])
 
 
@@ -369,3 +395,310 @@ def test_break_says_where(case: Case) -> None:
     """A break names the turn it was found at."""
     edit_a_row(case)
     assert f"turn {case.turns[1]}" in case.what()
+
+
+# --- tampering in several places at once ---------------------------------------------------------------------------
+
+
+def mark_file(case: Case) -> Path:
+    return case.folder / "keys" / "log.mark"
+
+
+def cut_the_last_row_and_its_head(case: Case) -> None:
+    cut_the_last_row(case)
+    drop_the_last_heads(case)
+
+
+def cut_two_rows_and_their_heads(case: Case) -> None:
+    cut_the_tail(case)
+    case.write_heads([line for line in case.head_lines() if json.loads(line)["number"] <= 4])
+
+
+def remove_everything_but_the_mark(case: Case) -> None:
+    remove_everything(case)
+    remove_the_heads(case)
+
+
+def remove_the_mark(case: Case) -> None:
+    mark_file(case).unlink()
+
+
+def remove_the_mark_and_the_last_row_and_head(case: Case) -> None:
+    remove_the_mark(case)
+    cut_the_last_row_and_its_head(case)
+
+
+def garble_the_mark(case: Case) -> None:
+    mark_file(case).write_bytes(mark_file(case).read_bytes().replace(b'"number":6', b'"number":5'))
+
+
+def garble_the_mark_and_cut(case: Case) -> None:
+    garble_the_mark(case)
+    cut_the_last_row_and_its_head(case)
+
+
+PLACES = [
+    cut_the_last_row_and_its_head, cut_two_rows_and_their_heads, remove_everything_but_the_mark, remove_the_mark,
+    remove_the_mark_and_the_last_row_and_head, garble_the_mark, garble_the_mark_and_cut,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", [0, 1, 3])
+@pytest.mark.parametrize("tamper", PLACES, ids=lambda one: one.__name__)
+def test_tampering_in_several_places_shows(case: Case, tamper: Callable[[Case], None], more: int) -> None:
+    """What is taken from database and heads together shows by the mark, at once and after more turns."""
+    tamper(case)
+    case.log = case.open()
+    for _ in range(more):
+        case.append("d")
+    assert case.what() != ""
+
+
+def test_an_older_mark_shows(case: Case) -> None:
+    """A mark put back from an earlier copy, with the rows and heads after it, does not go unseen for long."""
+    old = mark_file(case).read_bytes()
+    for _ in range(3):
+        case.append("a")
+    mark_file(case).write_bytes(old)
+    assert "older than the heads" in case.what()
+
+
+# --- checkpoint ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tamper", [*TAMPERED, *PLACES], ids=lambda one: one.__name__)
+def test_tampering_shows_below_a_checkpoint(case: Case, tamper: Callable[[Case], None]) -> None:
+    """What was checked before is not taken on trust: a later change of it shows in the next check."""
+    assert case.log.prove().broken == ()
+    assert (case.folder / "keys" / "log.checkpoint").exists()
+    tamper(case)
+    assert case.what() != ""
+    assert case.open().prove(full=True).broken != ()
+
+
+def test_checkpoint_saves_work_and_full_does_without(case: Case) -> None:
+    """The second check relies on the first up to where that ended; more turns follow; `full` relies on nothing."""
+    case.append("a")
+    assert [case.open().prove().since, case.open().prove(full=True).since] == [6, 0]
+    case.append("b")
+    proof = case.open().prove()
+    assert (proof.turns, proof.broken, proof.since) == (8, (), 7)
+
+
+def test_a_checkpoint_of_somebody_else_is_no_checkpoint(case: Case) -> None:
+    """A checkpoint that this installation did not sign saves nothing."""
+    case.log.prove()
+    file = case.folder / "keys" / "log.checkpoint"
+    file.write_text(file.read_text().replace('"count":6', '"count":5'))
+    assert case.open().prove().since == 0
+
+
+# --- keys ----------------------------------------------------------------------------------------------------------
+
+
+def test_rotated_key_is_announced_and_the_old_one_still_proves(case: Case) -> None:
+    """After a rotation new heads name the new key, old heads still verify, and the rotation is an event."""
+    old = json.loads(case.head_lines()[-1])["key"]
+    new = case.log.rotate_key("admin")
+    case.append("a")
+    assert json.loads(case.head_lines()[-1])["key"] == new != old
+    assert set(case.log.public_keys()) == {old, new}
+    assert case.log.conversation("log")[0].event == "key_rotated"
+    assert case.open().verify() == (8, [])
+    case.log.rotate_key("admin")
+    assert case.open().verify() == (9, [])
+
+
+def test_another_process_signs_with_the_rotated_key(case: Case) -> None:
+    """A process that runs on while another rotates the key takes the new one at its next append."""
+    running = case.open()
+    running.append("a", "turn", {})
+    case.log.rotate_key("admin")
+    running.append("a", "turn", {})
+    assert case.open().verify() == (9, [])
+
+
+@pytest.mark.parametrize("when", ["head", "mark", "adopt"])
+def test_rotation_that_crashes_is_finished_or_undone(case: Case, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """A rotation that dies before its commit never was; one that dies after it is finished at the next append."""
+    places = {
+        "head": (case.log._heads, "append"), "mark": (case.log._mark, "write"), "adopt": (case.log._keys, "adopt"),
+    }  # fmt: skip
+    target, name = places[when]
+    real = getattr(target, name)
+
+    def dies(*given: Any) -> None:
+        if when == "head":
+            real(*given)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, name, dies)
+        with pytest.raises(Killed):
+            case.log.rotate_key("admin")
+    before = json.loads(case.head_lines()[0])["key"]
+    case.log = case.open()
+    assert case.what() == ""
+    case.append("a")
+    assert case.what() == ""
+    assert (json.loads(case.head_lines()[-1])["key"] == before) == (when == "head")
+
+
+def test_a_key_nobody_announced_shows(case: Case) -> None:
+    """A key put in place of the right one signs in vain."""
+    (case.folder / "keys" / "log.key").write_text("11" * 32)
+    case.log = case.open()
+    case.append("a")
+    assert "without being announced" in case.what()
+
+
+# --- several at once -----------------------------------------------------------------------------------------------
+
+
+def test_appends_that_wait_share_a_commit(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one append is being committed others queue up; they get one head line, and each is released after it."""
+    gate, entered = threading.Event(), threading.Event()
+    real = case.log._commit
+
+    def slow(*given: Any) -> None:
+        entered.set()
+        gate.wait(10)
+        real(*given)
+
+    monkeypatch.setattr(case.log, "_commit", slow)
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(case.append, "x")
+        entered.wait(10)
+        rest = [pool.submit(case.append, f"c{number}") for number in range(8)]
+        while len(case.log._queue) < 8:
+            threading.Event().wait(0.005)
+        gate.set()
+        ids = {one.result() for one in (first, *rest)}
+    assert len(ids) == 9
+    heads = [json.loads(line) for line in case.head_lines()[6:]]
+    assert [(head["first"], head["number"]) for head in heads] == [(7, 7), (8, 15)]
+    assert case.open().verify() == (15, [])
+
+
+def test_one_that_fails_does_not_take_others_along(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several appends that share a commit, one with an id that is taken fails alone."""
+    gate, entered = threading.Event(), threading.Event()
+    real = case.log._locked_commit
+
+    def slow(batch: Any) -> None:
+        entered.set()
+        gate.wait(10)
+        real(batch)
+
+    monkeypatch.setattr(case.log, "_locked_commit", slow)
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(case.append, "x")
+        entered.wait(10)
+        good = [pool.submit(case.append, "y") for _ in range(3)]
+        bad = pool.submit(case.log.append, "y", "turn", {}, turn=case.turns[0])
+        while len(case.log._queue) < 4:
+            threading.Event().wait(0.005)
+        gate.set()
+        assert len({one.result() for one in (first, *good)}) == 4
+        with pytest.raises(NotLogged):
+            bad.result()
+    assert case.open().verify() == (10, [])
+
+
+def test_an_act_and_its_record_are_one(case: Case) -> None:
+    """What is done with an event is done in its transaction, or not at all."""
+
+    def act(connection: Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO facts VALUES ('a', '1')")
+
+    case.log.append("f", "firm", {}, act=act)
+    with pytest.raises(NotLogged):
+        case.log.append("f", "firm", {}, act=act)
+    assert len(case.sql("SELECT value FROM facts WHERE name = 'a'")) == 1
+    assert case.open().verify() == (7, [])
+
+
+# --- personal text -------------------------------------------------------------------------------------------------
+
+RAW = "我的手机号是13800138000"
+ID_NUMBER = "110101199003078515"
+
+
+def everything_stored(case: Case) -> bytes:
+    case.sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return case.database_file.read_bytes() + case.heads_file.read_bytes()
+
+
+def test_raw_text_is_committed_to_and_encrypted(case: Case) -> None:
+    """The chain holds the masked text and a commitment; the raw text opens with the key and is in no file in clear."""
+    body = {"question": "我的手机号是***********", "customer": {"id": ID_NUMBER}}
+    turn = case.log.append("p", "turn", body, raw={"question": RAW})
+    entry = case.log.entry(turn)
+    assert entry is not None
+    assert entry.body["customer"]["id"].startswith("c-")
+    assert entry.body["commitments"]["question"].startswith("sha256-salted-v1:")
+    with case.database.reading() as connection:
+        assert personal.open_texts(connection, case.log.vault, turn) == {"question": RAW}
+        reference = entry.body["customer"]["id"]
+        assert personal.open_customer(connection, case.log.vault, reference) == ID_NUMBER
+    stored = everything_stored(case)
+    assert b"13800138000" not in stored
+    assert ID_NUMBER.encode() not in stored
+
+
+def test_text_without_anything_to_mask_is_kept_once(case: Case) -> None:
+    """A text that masking left alone needs no second copy."""
+    case.log.append("p", "turn", {"question": "科创板条件"}, raw={"question": "科创板条件"})
+    assert case.sql("SELECT * FROM log_personal") == []
+
+
+def test_the_same_customer_has_the_same_pseudonym(case: Case) -> None:
+    """A customer is recognised by the pseudonym, over restarts too."""
+    first = case.log.append("p", "turn", {"customer": {"id": ID_NUMBER}})
+    case.log = case.open()
+    second = case.log.append("q", "turn", {"customer": {"id": ID_NUMBER}})
+    found = {case.log.entry(turn).body["customer"]["id"] for turn in (first, second)}  # type: ignore[union-attr]
+    assert len(found) == 1
+
+
+def test_a_raw_text_that_was_exchanged_does_not_open(case: Case) -> None:
+    """A sealed text opens only at its own place and only if the log committed to it."""
+    one, two = (case.log.append("p", "turn", {"question": "*"}, raw={"question": f"{RAW}{n}"}) for n in (1, 2))
+    other = case.sql("SELECT sealed FROM log_personal WHERE turn = ?", two)[0][0]
+    case.sql("UPDATE log_personal SET sealed = ? WHERE turn = ?", other, one)
+    with case.database.reading() as connection, pytest.raises(Unopened):
+        personal.open_texts(connection, case.log.vault, one)
+
+
+def test_rotated_personal_key_opens_old_and_new(case: Case) -> None:
+    """After a rotation new texts are sealed with the new key; sealed again, the old key can be destroyed."""
+    one = case.log.append("p", "turn", {"question": "*", "customer": {"id": "k1"}}, raw={"question": RAW})
+    old = case.log.vault.current
+    case.log.vault.rotate()
+    two = case.log.append("p", "turn", {"question": "*"}, raw={"question": RAW})
+    with case.database.writing() as connection:
+        assert personal.reseal(connection, case.log.vault) == 2
+    case.log.vault.retire(old)
+    with case.database.reading() as connection:
+        for turn in (one, two):
+            assert personal.open_texts(connection, case.open().vault, turn) == {"question": RAW}
+
+
+# --- heads of single events ----------------------------------------------------------------------------------------
+
+
+def test_head_of_any_event_is_found_in_a_long_file(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head whose commit holds an event is found anywhere in the file; of two with the same numbers the one that
+    stands; of none, none."""
+    killed_after_head(case, monkeypatch)
+    for number in range(60):
+        case.append(f"x{number % 7}")
+    for number in (1, 2, 6, 7, 8, 33, 65, 66):
+        head = case.log.head_of(number)
+        assert head is not None
+        assert (head["first"], head["number"]) == (number, number)
+    standing = [json.loads(line) for line in case.head_lines() if json.loads(line)["number"] == 7]
+    assert len(standing) == 2
+    assert case.log.head_of(7) == standing[1]
+    assert case.log.head_of(67) is None
+    assert case.log.head_of(0) is None

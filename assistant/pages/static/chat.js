@@ -1,5 +1,6 @@
 /* The customer page: consent, asking, resuming, erasing. */
 import { body, frame, whole } from "./answer.js";
+import { follow, isLeaving, kept, leaveMessage, personTurn, saidBy, unfollow, wireDesk, withPerson } from "./desk.js";
 import { closeAll, confirmErase, notice } from "./dialogs.js";
 import { $, button, icon, make, pause, stillness, toast } from "./dom.js";
 import { measure, wireLooks } from "./looks.js";
@@ -57,7 +58,7 @@ async function run(message, turn) {
   const mine = life;
   const place = turn.querySelector(".reply");
   const heard = { announced: 0 };
-  progress(place, "searching");
+  progress(place, withPerson() ? "delivering" : "searching");
   for (let attempt = 0; ; attempt += 1) {
     try {
       const shown = unfold(place, heard);
@@ -189,8 +190,9 @@ function finish(reply, turn, heard) {
   settle();
   const twin = document.querySelector(`.turn:not(.fresh) .answer[data-turn="${CSS.escape(reply.turn)}"]`);
   if (twin) turn.remove();
-  else turn.querySelector(".reply").replaceChildren(...whole(reply, choose));
-  if (!heard.announced) announce(reply.body);
+  else turn.querySelector(".reply").replaceChildren(...shown(reply));
+  if (!heard.announced && reply.body) announce(reply.body);
+  if (reply.outcome === "handoff") follow(reply.conversation);
   reply.notices.forEach(announce);
   if (reply.citations.length) announce(say("source_count", { n: reply.citations.length }));
   refresh();
@@ -200,6 +202,8 @@ function finish(reply, turn, heard) {
     send(waiting);
   }
 }
+
+function shown(reply) { return reply.body ? whole(reply, choose) : [kept()]; }
 
 function settle() {
   pending = null;
@@ -225,15 +229,20 @@ async function resume() {
   const stored = conversation ? await past(conversation) : [];
   if (mine !== life) return;
   note.remove();
-  stored.forEach((turn) => {
-    const shown = make("section", "turn", make("div", "asked", put(make("span", "sr"), "you"), make("p", "", turn.question)));
-    shown.append(make("div", "reply", ...whole(turn.reply, choose)));
-    $("log").append(shown);
-  });
+  const people = stored.some((turn) => turn.reply.outcome === "handoff") ? await saidBy(conversation) : [];
+  if (mine !== life) return;
+  const all = [...stored.map((turn) => [Date.parse(turn.at) / 1000, () => storedTurn(turn)]), ...people.map((one) => [one.at, () => personTurn(one)])];
+  all.sort((a, b) => a[0] - b[0]).forEach(([, made]) => $("log").append(made()));
   if (unfinished) await resumeMessage(unfinished, stored);
   else $("log").lastElementChild?.scrollIntoView({ block: "start" });
   $("start").hidden = Boolean($("log").childElementCount);
   refresh();
+}
+
+function storedTurn(turn) {
+  const made = make("section", "turn", make("div", "asked", put(make("span", "sr"), "you"), make("p", "", turn.question)));
+  made.append(make("div", "reply", ...shown(turn.reply)));
+  return made;
 }
 
 /* A message that was under way when the page was left: its answer may stand among the stored turns already. */
@@ -280,6 +289,7 @@ async function erase() {
   }
   life += 1;
   next = null;
+  unfollow();
   settle();
   forget("conversation", "rated");
   $("log").replaceChildren();
@@ -342,8 +352,18 @@ function refresh() {
   $("erase").disabled = !recall("conversation") && !$("log").childElementCount;
 }
 
+async function leave() {
+  const text = box.value.trim();
+  if (!text || Array.from(text).length > maxChars || !(await leaveMessage(text))) return;
+  const turn = newTurn(text);
+  turn.querySelector(".reply").replaceChildren(kept());
+  box.value = "";
+  grow();
+}
+
 function submit() {
-  if (send(box.value)) {
+  if (isLeaving()) leave();
+  else if (send(box.value)) {
     box.value = "";
     grow();
   }
@@ -370,6 +390,7 @@ function wire() {
 
 function main() {
   wire();
+  wireDesk(announce, refresh);
   wireLooks(grow);
   grow();
   if (hasAgreed()) resume();

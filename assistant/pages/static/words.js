@@ -4,6 +4,7 @@ let language = boot.language;
 
 export const maxChars = boot.maxChars;
 export const firm = boot.firm;
+export const desk = Boolean(boot.desk);
 
 export function currentLanguage() { return language; }
 

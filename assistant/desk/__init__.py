@@ -1,0 +1,1 @@
+"""The staff desk: conversations that people take over, what they say and how, complaints, scripts, figures."""

@@ -1,0 +1,1 @@
+"""The life of materials: drafts, approval by another person, schedule, withdrawal, preview, gaps."""

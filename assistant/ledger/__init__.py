@@ -1,0 +1,1 @@
+"""What makes the log provable: signing keys, signed heads, the mark, verification; and raw personal text beside it."""

@@ -1,0 +1,1 @@
+"""Our screening beside other guardrail tools, in one run: `make bench-peers`."""
