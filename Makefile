@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DATA ?= data
 
-.PHONY: run test check eval bench bench-peers train install clean
+.PHONY: run test check eval bench bench-peers train-retrieval install clean
 
 install: $(VENV)/.run
 
