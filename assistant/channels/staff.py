@@ -151,8 +151,8 @@ def _about(router: APIRouter, staff: StaffDesk) -> None:
         response_class=EventSourceResponse,
         responses={
             200: {
-                "description": "`inbox` with an Inbox at the start and when who is on duty may have changed; `rows` with "
-                "the Rows that changed.",
+                "description": "`inbox` with an Inbox at the start and when who is on duty may have changed; `rows` "
+                "with the Rows that changed.",
                 "content": {"text/event-stream": {"schema": problems.event_schema("inbox", "rows")}},
             },
             **documented(*READ),

@@ -151,7 +151,8 @@ def test_a_summary_counts_what_was_not_found_and_what_was_refused() -> None:
         entry("火星基金", "refuse", "product", "not_found"), entry("买哪只", "refuse", "advice", "refuse_advice"),
         entry("转人工", "handoff", "human", "human"),
     ])  # fmt: skip
-    assert found["words"] == "客户问了2个问题，最近一个是「买哪只」；1个没有查到资料；1个按规定未答（投资建议）；现在：找人工。"
+    told = "客户问了2个问题，最近一个是「买哪只」；1个没有查到资料；1个按规定未答（投资建议）；现在：找人工。"
+    assert found["words"] == told
     assert summary([])["words"] == "客户还没有提问。"
 
 
