@@ -1,184 +1,255 @@
-"""Times what the compliance desk asks, over synthetic turns in SQLite or PostgreSQL: search, open, review, recall,
-figures; and how long proving the log takes.
+"""Times the staff desk: drafts, screening as one types, and a full house of open conversations and people over HTTP.
 
-`python -m evals.desk_bench --turns 1000000 --work DIR [--database URL] [--json]`
+`python -m evals.desk_bench [--seconds N]` prints {stage: figures} as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
-import sys
+import socket
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
-from functools import partial
-from itertools import islice
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import insert, select, text
+import httpx
 
-from assistant.compliance import index
-from assistant.compliance.evidence import conversation
-from assistant.compliance.overview import figures
-from assistant.compliance.recall import customers_of, recall
-from assistant.compliance.review import Reviews
-from assistant.compliance.search import Filters, search
-from assistant.compliance.tables import turns
-from assistant.ledger.form import START, canonical, extend, now
-from assistant.ledger.keys import Keys
-from assistant.ledger.mark import Mark
-from assistant.ledger.tables import log_turns
-from assistant.log import Log, entry_of
+from assistant.assistant import Assistant
+from assistant.desk.desk import Desk
+from assistant.desk.values import Member
+from assistant.desk.work import Work
+from assistant.log import SHANGHAI
+from assistant.turn import Asked
 from evals.bench import percentiles
-from evals.synthetic import CODES, rows
+from evals.cases import answer_cases
 from evals.workbench import STARTER
-from knowledge.reading import Unreadable, cut, read
-from knowledge.records.database import Database
-from knowledge.records.materials import Materials
 
-CHUNK = 5000
-ASKED = 60
-LAST_DAY = date(2026, 11, 22)
-WORDS = (
-    "创业板",
-    "手续费",
-    "基金赎回",
-    "风险测评",
-    "开户",
-    "印花税",
-    "可转债 申购",
-    "港股通 额度",
-    "身份证 过期",
-    "融资融券",
-)
+CONVERSATIONS = 200
+PEOPLE = 20
+TEXT = "您好，您的问题已经登记，我正在核对资料，稍后答复您，感谢您的耐心等待。"
+RATES = {"customer writes": 4.0, "types": 20.0, "sends": 3.0, "opens": 5.0}
 
 
-def sentences() -> list[str]:
-    """Sentences of the starter materials."""
-    found: list[str] = []
-    for path in sorted(STARTER.rglob("*.md")):
-        try:
-            source = read(path)
-        except Unreadable:
-            continue
-        for passage in cut(source, revision=""):
-            found += [piece.strip() + "。" for piece in passage.text.split("。") if 8 < len(piece.strip()) < 120]
-    return sorted(set(found))
+@dataclass
+class Spent:
+    """Milliseconds by stage."""
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+    async def timed(self, stage: str, work: Awaitable[Any]) -> Any:
+        begun = time.perf_counter()
+        result = await work
+        self.values.setdefault(stage, []).append((time.perf_counter() - begun) * 1000)
+        return result
 
 
-def load(database: Database, work: Path, count: int, said: Sequence[str], every: int = 1) -> None:
-    """Write synthetic turns into log and search tables, with a signed head for each `every` turns, as served ones
-    have."""
-    keys = Keys(work / "keys" / "log.key")
-    made: Iterator[dict[str, Any]] = rows(count, list(said))
-    running, done = START, 0
-    while chunk := list(islice(made, CHUNK)):
-        with database.writing() as connection:
-            connection.execute(insert(log_turns), chunk)
-            index.take_in(connection, [entry_of(row) for row in chunk])
-        heads: list[str] = []
-        for place, row in enumerate(chunk, start=1):
-            running = extend(running, row["hash"])
-            if place % every == 0 or place == len(chunk):
-                first = row["number"] - (place - 1) % every
-                head = {"first": first, "number": row["number"], "digest": running, "at": row["recorded_at"]}
-                heads.append(canonical(keys.signed(head)) + "\n")
-        with (work / "heads.log").open("a") as file:
-            file.writelines(heads)
-        done += len(chunk)
-        print(f"\r{done}/{count}", end="", file=sys.stderr)
-    print(file=sys.stderr)
-    Mark(work / "keys" / "log.mark", keys).write({"number": done, "digest": running, "at": now()})
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))
+def measure(work: Path, seconds: float = 20.0) -> dict[str, dict[str, Any]]:
+    """{stage: figures} over the starter materials."""
+    installation = _installation(work)
+    desk = Desk(installation.parts, installation.materials, installation.database, time.time)
+    assistant = Assistant(installation.parts, installation.materials, desk=desk)
+    figures = _alone(desk, assistant)
+    figures |= asyncio.run(_house(installation, desk, assistant, seconds))
+    return figures
 
 
-def measure(database: Database, log: Log, materials: Materials) -> dict[str, Any]:
-    """{stage: percentiles in ms}."""
-    drawn = random.Random(3)
-    with database.reading() as connection:
-        newest = connection.execute(select(turns.c.number).order_by(turns.c.number.desc()).limit(1)).scalar() or 0
-        some = connection.execute(
-            select(turns).where(turns.c.number.in_(drawn.sample(range(1, newest + 1), min(200, newest))))
-        ).all()
-    people = [row.customer for row in some if row.customer]
-    searches = [_filters(drawn, people) for _ in range(ASKED)]
-    reviews = Reviews(database, log)
-    asked: dict[str, list[Callable[[], Any]]] = {
-        "search": [partial(search, database, one) for one in searches],
-        "open": [partial(conversation, database, log, materials, {}, row.conversation) for row in some[:ASKED]],
-        "review": [partial(reviews.queue, skip=n * 50) for n in range(20)],
-        "ageing": [reviews.ageing] * 10,
-        "recall": [
-            partial(recall, database, f"doc-{document:05d}", str(version))
-            for document in (0, 1, 2, 5, 20, 100, 399)
-            for version in (1, 2, 3)
-        ],
-        "recall_customers": [partial(customers_of, database, f"doc-{n:05d}", "1") for n in (0, 1, 5, 50, 399)],
-        "overview": [
-            partial(figures, database, LAST_DAY - timedelta(days=days), LAST_DAY) for days in (1, 7, 30, 90, 366) * 4
-        ],
-    }
-    return {stage: percentiles([_ms(call) for call in calls]) for stage, calls in asked.items()}
+def _alone(desk: Desk, assistant: Assistant) -> dict[str, dict[str, Any]]:
+    """Drafts and screening without anybody else at the desk."""
+    work, member = Work(desk), Member("p0", "王芳", "staff", "p0")
+    today = datetime.now(SHANGHAI).date()
+    assistant.answer(Asked("转人工", "web", today, conversation="alone"))
+    work.claim("alone", member)
+    questions = [case.question for case in answer_cases("starter") if not case.history][:120]
+    drafts = _each(lambda text: work.draft("alone", member, text), questions)
+    long = "".join(TEXT for _ in range(8))
+    typed = _each(lambda end: work.screen("alone", member, long[:end], ()), list(range(20, len(long), 2)))
+    work.end("alone", member, "solved")
+    return {"desk:draft": percentiles(drafts[10:]), "desk:typed": percentiles(typed[10:])}
 
 
-def prove(log: Log) -> dict[str, Any]:
-    """Seconds for a check of everything, then for one that relies on the checkpoint the first left."""
-    full = _ms(lambda: log.prove(full=True)) / 1000
-    again = _ms(log.prove) / 1000
-    proof = log.prove()
-    return {"turns": proof.turns, "broken": len(proof.broken), "full_s": round(full, 1), "again_s": round(again, 1)}
+async def _house(installation: Any, desk: Desk, assistant: Assistant, seconds: float) -> dict[str, dict[str, Any]]:
+    """200 open conversations and 20 people, each with a live page, at the rates of a busy day."""
+    today = datetime.now(SHANGHAI).date()
+    talks = [f"house-{number}" for number in range(CONVERSATIONS)]
+    people = [f"p{number}" for number in range(PEOPLE)]
+    for talk in talks:
+        await asyncio.to_thread(assistant.answer, Asked("转人工", "web", today, conversation=talk))
+    spent, stop = Spent(), asyncio.Event()
+    with _served(installation, desk, assistant) as address:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
+            waiting: dict[str, float] = {}
+            streams = [asyncio.create_task(_staff_page(client, one, stop)) for one in people]
+            streams += [asyncio.create_task(_customer_page(client, one, stop, waiting, spent)) for one in talks]
+            await asyncio.sleep(3)
+            for number, talk in enumerate(talks):
+                await spent.timed("desk:claim", _post(client, f"{talk}/claim", people[number % PEOPLE], {}))
+            begun = time.monotonic()
+            await asyncio.gather(*(
+                _at_rate(rate, begun + seconds, lambda kind=kind: _act(client, kind, talks, people, spent, waiting))
+                for kind, rate in RATES.items()
+            ))  # fmt: skip
+            await asyncio.sleep(1)
+            stop.set()
+            for stream in streams:
+                stream.cancel()
+            await asyncio.gather(*streams, return_exceptions=True)
+    found = {stage: percentiles(values) | {"count": len(values)} for stage, values in spent.values.items()}
+    return found | {"desk:house": {"conversations": CONVERSATIONS, "people": PEOPLE, "lost": len(waiting)}}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the turns when they are not there yet, then measure."""
+async def _act(
+    client: httpx.AsyncClient,
+    kind: str,
+    talks: Sequence[str],
+    people: Sequence[str],
+    spent: Spent,
+    waiting: dict[str, float],
+) -> None:
+    number = random.randrange(len(talks))
+    talk, who = talks[number], people[number % PEOPLE]
+    if kind == "customer writes":
+        body = {"message": f"请问进展如何？{uuid4().hex[:4]}", "conversation": talk, "key": str(uuid4())}
+        await spent.timed("desk:customer_message", client.post("/v1/chat", json=body))
+    elif kind == "types":
+        await spent.timed("desk:typed_http", _post(client, f"{talk}/screen", who, {"text": TEXT}))
+    elif kind == "opens":
+        await spent.timed("desk:open", client.get(f"/v1/staff/conversations/{talk}", headers=_as(who)))
+    else:
+        view = (await client.get(f"/v1/staff/conversations/{talk}", headers=_as(who))).json()
+        text = f"{TEXT}（{uuid4().hex[:6]}）"
+        waiting[text] = time.perf_counter()
+        body = {"text": text, "key": str(uuid4()), "answering": view["row"]["newest"], "override": "压力测试中的编号"}
+        sent = await spent.timed("desk:send", _post(client, f"{talk}/send", who, body))
+        if sent.json()["status"] != "sent":
+            waiting.pop(text, None)
+
+
+async def _at_rate(rate: float, until: float, act: Callable[[], Awaitable[None]]) -> None:
+    running = set()
+    while time.monotonic() < until:
+        task = asyncio.create_task(_quiet(act()))
+        running.add(task)
+        task.add_done_callback(running.discard)
+        await asyncio.sleep(random.expovariate(rate))
+    await asyncio.gather(*running)
+
+
+async def _quiet(work: Awaitable[None]) -> None:
+    await work
+
+
+async def _staff_page(client: httpx.AsyncClient, who: str, stop: asyncio.Event) -> None:
+    async with client.stream("GET", "/v1/staff/events", headers=_as(who)) as response:
+        async for _ in response.aiter_lines():
+            if stop.is_set():
+                return
+
+
+async def _customer_page(
+    client: httpx.AsyncClient, talk: str, stop: asyncio.Event, waiting: dict[str, float], spent: Spent
+) -> None:
+    async with client.stream("GET", f"/v1/conversations/{talk}/live") as response:
+        async for line in response.aiter_lines():
+            if stop.is_set():
+                return
+            if line.startswith("data:") and '"sequence"' in line:
+                begun = waiting.pop(json.loads(line[5:])["text"], None)
+                if begun is not None:
+                    spent.values.setdefault("desk:send_to_page", []).append((time.perf_counter() - begun) * 1000)
+
+
+def _post(client: httpx.AsyncClient, path: str, who: str, body: dict[str, Any]) -> Awaitable[httpx.Response]:
+    return client.post(f"/v1/staff/conversations/{path}", json=body, headers=_as(who))
+
+
+def _as(who: str) -> dict[str, str]:
+    return {"cookie": f"heshi_session={who}", "x-csrf-token": "1"}
+
+
+class _People:
+    """People whose session is their login: what is measured is the desk, not the login."""
+
+    def person(self, token: str | None) -> Any:
+        from assistant.people.values import Person
+
+        return Person(token, token, frozenset({"staff"})) if token else None
+
+
+class _served:  # noqa: N801 - used as a function
+    """The application on a free port."""
+
+    def __init__(self, installation: Any, desk: Desk, assistant: Assistant) -> None:
+        import uvicorn
+
+        from assistant.channels.http import build
+        from assistant.channels.settings import HttpSettings
+        from assistant.channels.staff_page import ACCESS, OFFERED, StaffChannel
+        from assistant.people.access import FILE
+
+        del installation
+        settings = HttpSettings(address_per_minute=1e9, address_burst=10**9, conversation_per_minute=1e9,
+                                conversation_burst=10**9)  # fmt: skip
+        channel = StaffChannel(desk, assistant, settings)
+        people: Any = _People()
+        app = build(assistant, settings, (channel,), people, (OFFERED,), (FILE, ACCESS))
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(15)
+
+
+def _installation(work: Path) -> Any:
+    from app import Installation
+    from assistant.settings import Settings
+
+    installation = Installation(Settings(data=work))
+    if not installation.materials.fact("starter"):
+        from assistant.commands.firm import load_facts
+        from assistant.commands.ingest import load
+
+        load_facts(STARTER / "firm.yaml", installation)
+        load([STARTER], installation)
+        installation.materials.set_facts({"starter": True})
+    return installation
+
+
+def _each(call: Callable[[Any], Any], values: Sequence[Any]) -> list[float]:
+    spent = []
+    for value in values:
+        begun = time.perf_counter()
+        call(value)
+        spent.append((time.perf_counter() - begun) * 1000)
+    return spent
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=100_000)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--database", default=None, help="a PostgreSQL address; SQLite in the folder without it")
-    parser.add_argument("--every", type=int, default=1, help="turns a commit")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    options.work.mkdir(parents=True, exist_ok=True)
-    database = Database(options.database or f"sqlite:///{options.work / 'heshi.db'}")
-    log = Log(database, options.work / "heads.log", options.work / "keys" / "log.key")
-    begun = time.perf_counter()
-    if not log.entries(0, 1):
-        load(database, options.work, options.turns, sentences(), options.every)
-    found = {
-        "load_s": round(time.perf_counter() - begun),
-        **measure(database, log, Materials(database)),
-        "prove": prove(log),
-    }
-    print(json.dumps(found, ensure_ascii=False, indent=None if options.json else 1))
-    return 0
-
-
-def _filters(drawn: random.Random, people: Sequence[str]) -> Filters:
-    """A search as compliance asks: words, or filters, or both."""
-    kind = drawn.randrange(8)
-    words = drawn.choice(WORDS)
-    since = LAST_DAY - timedelta(days=drawn.choice((7, 30, 180, 365)))
-    return [
-        Filters(text=words),
-        Filters(text=words, since=since, until=LAST_DAY),
-        Filters(customer=drawn.choice(people) if people else None),
-        Filters(document=f"doc-{drawn.randrange(400):05d}", version="2"),
-        Filters(finding=drawn.choice(CODES), channel="web"),
-        Filters(text=words, outcome="handoff", channel="wecom_kf"),
-        Filters(product=f"P{drawn.randrange(2000):06d}", since=since),
-        Filters(outcome="refuse", unanswered=True, since=since),
-    ][kind]
-
-
-def _ms(call: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
-    call()
-    return (time.perf_counter() - begun) * 1000
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--work", type=Path, default=None)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(measure(options.work or Path(folder), options.seconds), ensure_ascii=False, indent=1))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -19,6 +19,7 @@ from assistant.channels.seam import Assistant
 from assistant.channels.settings import HttpSettings
 from assistant.channels.shapes import Cited, Incoming, Text
 from assistant.channels.staff import StaffDesk
+from assistant.channels.staff_shapes import Whole
 from assistant.desk.desk import Standing
 from assistant.desk.live import customer
 from assistant.desk.outbox import Outgoing
@@ -95,7 +96,7 @@ class Rating(Incoming):
     """What the customer thought, 1 (bad) to 5 (good)."""
 
     ticket: Annotated[str, Field(min_length=1, max_length=64)]
-    rating: Annotated[int, Field(ge=1, le=5)]
+    rating: Annotated[int, Field(ge=1, le=5), Whole]
     words: Annotated[str, Field(max_length=500)] = ""
 
 

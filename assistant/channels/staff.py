@@ -36,7 +36,7 @@ THREADS = 8
 BEAT_S = 15.0
 WHOLE_S = 60.0
 GATHER_S = 0.05
-LONGEST_PERIOD_DAYS = 400
+EARLIEST, LATEST = date(2000, 1, 1), date(2100, 1, 1)
 Id = Annotated[str, Path(min_length=1, max_length=128)]
 READ = ("invalid", "login_required", "not_allowed", "unavailable")
 FOUND = (*READ, "not_found")
@@ -168,12 +168,10 @@ def _about(router: APIRouter, staff: StaffDesk) -> None:
         since: Annotated[date | None, Query(alias="from")] = None,
         until: Annotated[date | None, Query(alias="to")] = None,
     ) -> dict[str, Any]:
-        """Quality figures from the first to the last day (both inclusive; the last 30 days unless told)."""
+        """Quality figures from one day to another, both inclusive; the last 30 days unless told."""
         del member
         last = until or staff.work.today()
-        first = since or last - timedelta(days=29)
-        if not 0 <= (last - first).days <= LONGEST_PERIOD_DAYS or last.year > 9000:
-            raise ProblemError("invalid", where="from, to")
+        first, last = sorted(min(max(day, EARLIEST), LATEST) for day in (since or max(last, EARLIEST) - timedelta(days=29), last))
         begin, end = _midnight(first), _midnight(last + timedelta(days=1))
         today = staff.work.today()
         found = await staff.call(figures, staff.desk, begin, end, lambda: staff.walking.scripts.all(today))

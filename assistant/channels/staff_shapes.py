@@ -8,7 +8,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from assistant.channels.screen import ScreenFinding
 from assistant.channels.shapes import Incoming, SourcePassage
@@ -28,6 +28,12 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Words = Annotated[str, StringConstraints(max_length=LONGEST, pattern=r"\S")]
 Short = Annotated[str, StringConstraints(max_length=500)]
 Sources = Annotated[list[Annotated[str, StringConstraints(max_length=300)]], Field(max_length=20)]
+def whole(value: object) -> object:
+    """JSON does not tell 2.0 from 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(whole)
 Key = Annotated[UUID, Field(strict=False)]
 
 
@@ -313,7 +319,7 @@ class StepTaken(Incoming):
     """A step of a script was taken or left out. Without a number the script begins anew."""
 
     script: Id
-    step: Annotated[int, Field(ge=1, le=99)] | None = None
+    step: Annotated[int, Field(ge=1, le=99), Whole] | None = None
     how: Literal["done", "skipped"] = "done"
 
 
@@ -330,7 +336,7 @@ class ComplaintTaken(Incoming):
     what: Literal["contacted", "investigated", "note", "owner", "answered", "closed", "reopened"]
     text: Annotated[str, StringConstraints(max_length=LONGEST)] = ""
     owner: Id | None = None
-    satisfaction: Annotated[int, Field(ge=1, le=5)] | None = None
+    satisfaction: Annotated[int, Field(ge=1, le=5), Whole] | None = None
 
 
 class Outreach(Incoming):
