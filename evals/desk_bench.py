@@ -10,12 +10,15 @@ import asyncio
 import json
 import random
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -57,8 +60,18 @@ def measure(work: Path, seconds: float = 20.0) -> dict[str, dict[str, Any]]:
     desk = Desk(installation.parts, installation.materials, installation.database, time.time)
     assistant = Assistant(installation.parts, installation.materials, desk=desk)
     figures = _alone(desk, assistant)
-    figures |= asyncio.run(_house(installation, desk, assistant, seconds))
-    return figures
+    today = datetime.now(SHANGHAI).date()
+    talks = [f"house-{uuid4().hex[:8]}" for _ in range(CONVERSATIONS)]
+    for talk in talks:
+        assistant.answer(Asked("转人工", "web", today, conversation=talk))
+    with _served(desk, assistant) as address:
+        command = [sys.executable, "-m", "evals.desk_bench", "--client", address, "--seconds", str(seconds)]
+        spent, begun = time.process_time(), time.monotonic()
+        ran = subprocess.run(command, input="\n".join(talks), capture_output=True, text=True, check=True)
+        share = (time.process_time() - spent) / (time.monotonic() - begun)
+    house: dict[str, dict[str, Any]] = json.loads(ran.stdout)
+    house["desk:house"]["server_cores"] = round(share, 2)
+    return figures | house
 
 
 def _alone(desk: Desk, assistant: Assistant) -> dict[str, dict[str, Any]]:
@@ -75,35 +88,28 @@ def _alone(desk: Desk, assistant: Assistant) -> dict[str, dict[str, Any]]:
     return {"desk:draft": percentiles(drafts[10:]), "desk:typed": percentiles(typed[10:])}
 
 
-async def _house(installation: Any, desk: Desk, assistant: Assistant, seconds: float) -> dict[str, dict[str, Any]]:
+async def _house(address: str, talks: Sequence[str], seconds: float) -> dict[str, dict[str, Any]]:
     """200 open conversations and 20 people, each with a live page, at the rates of a busy day."""
-    today = datetime.now(SHANGHAI).date()
-    talks = [f"house-{number}" for number in range(CONVERSATIONS)]
     people = [f"p{number}" for number in range(PEOPLE)]
-    for talk in talks:
-        await asyncio.to_thread(assistant.answer, Asked("转人工", "web", today, conversation=talk))
     spent, stop = Spent(), asyncio.Event()
-    with _served(installation, desk, assistant) as address:
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
-            waiting: dict[str, float] = {}
-            streams = [asyncio.create_task(_staff_page(client, one, stop)) for one in people]
-            streams += [asyncio.create_task(_customer_page(client, one, stop, waiting, spent)) for one in talks]
-            await asyncio.sleep(3)
-            for number, talk in enumerate(talks):
-                await spent.timed("desk:claim", _post(client, f"{talk}/claim", people[number % PEOPLE], {}))
-            begun = time.monotonic()
-            await asyncio.gather(*(
-                _at_rate(rate, begun + seconds, lambda kind=kind: _act(client, kind, talks, people, spent, waiting))
-                for kind, rate in RATES.items()
-            ))  # fmt: skip
-            await asyncio.sleep(1)
-            stop.set()
-            for stream in streams:
-                stream.cancel()
-            await asyncio.gather(*streams, return_exceptions=True)
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
+        waiting: dict[str, float] = {}
+        streams = [asyncio.create_task(_staff_page(client, one, stop)) for one in people]
+        streams += [asyncio.create_task(_customer_page(client, one, stop, waiting, spent)) for one in talks]
+        await asyncio.sleep(3)
+        for number, talk in enumerate(talks):
+            await spent.timed("desk:claim", _post(client, f"{talk}/claim", people[number % PEOPLE], {}))
+        until = time.monotonic() + seconds
+        acts = {kind: partial(_act, client, kind, talks, people, spent, waiting) for kind in RATES}
+        await asyncio.gather(*(_at_rate(rate, until, acts[kind]) for kind, rate in RATES.items()))
+        await asyncio.sleep(1)
+        stop.set()
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
     found = {stage: percentiles(values) | {"count": len(values)} for stage, values in spent.values.items()}
-    return found | {"desk:house": {"conversations": CONVERSATIONS, "people": PEOPLE, "lost": len(waiting)}}
+    return found | {"desk:house": {"conversations": len(talks), "people": PEOPLE, "lost": len(waiting)}}
 
 
 async def _act(
@@ -136,15 +142,11 @@ async def _act(
 async def _at_rate(rate: float, until: float, act: Callable[[], Awaitable[None]]) -> None:
     running = set()
     while time.monotonic() < until:
-        task = asyncio.create_task(_quiet(act()))
+        task = asyncio.ensure_future(act())
         running.add(task)
         task.add_done_callback(running.discard)
         await asyncio.sleep(random.expovariate(rate))
     await asyncio.gather(*running)
-
-
-async def _quiet(work: Awaitable[None]) -> None:
-    await work
 
 
 async def _staff_page(client: httpx.AsyncClient, who: str, stop: asyncio.Event) -> None:
@@ -187,7 +189,7 @@ class _People:
 class _served:  # noqa: N801 - used as a function
     """The application on a free port."""
 
-    def __init__(self, installation: Any, desk: Desk, assistant: Assistant) -> None:
+    def __init__(self, desk: Desk, assistant: Assistant) -> None:
         import uvicorn
 
         from assistant.channels.http import build
@@ -195,7 +197,6 @@ class _served:  # noqa: N801 - used as a function
         from assistant.channels.staff_page import ACCESS, OFFERED, StaffChannel
         from assistant.people.access import FILE
 
-        del installation
         settings = HttpSettings(address_per_minute=1e9, address_burst=10**9, conversation_per_minute=1e9,
                                 conversation_burst=10**9)  # fmt: skip
         channel = StaffChannel(desk, assistant, settings)
@@ -246,7 +247,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--work", type=Path, default=None)
+    parser.add_argument("--client", metavar="ADDRESS", help="load a server with the conversations on stdin")
     options = parser.parse_args()
+    if options.client:
+        print(json.dumps(asyncio.run(_house(options.client, sys.stdin.read().split(), options.seconds))))
+        return
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(measure(options.work or Path(folder), options.seconds), ensure_ascii=False, indent=1))
 

@@ -15,6 +15,11 @@ from tests.branch import Branch, MarkerRouter
 from tests.corpus import write_materials
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browsers come last: Playwright keeps an event loop running in the main thread until the session ends."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def shared_parts() -> dict[str, Any]:
     """The parts that belong to no data folder, built once: embedder, router, screen."""

@@ -25,7 +25,7 @@ from assistant.desk.live import customer
 from assistant.desk.outbox import Outgoing
 from assistant.turn import Asked
 
-LOOK_S = 10.0
+LOOK_S = 20.0
 READ_COST = 0.2
 Id = Annotated[str, Path(min_length=1, max_length=128)]
 READ = ("invalid", "too_many_requests", "unavailable", "unknown_conversation")

@@ -33,9 +33,11 @@ from assistant.people.pages import require
 from assistant.people.values import Person
 
 THREADS = 8
+TYPING_THREADS = 2
 BEAT_S = 15.0
 WHOLE_S = 60.0
-GATHER_S = 0.05
+GATHER_S = 0.1
+MOST_UNREAD = 64
 EARLIEST, LATEST = date(2000, 1, 1), date(2100, 1, 1)
 Id = Annotated[str, Path(min_length=1, max_length=128)]
 READ = ("invalid", "login_required", "not_allowed", "unavailable")
@@ -61,15 +63,22 @@ class StaffDesk:
         self.desk = desk
         self.work = Work(desk)
         self.walking = Walking(self.work)
-        self._pool: ThreadPoolExecutor | None = None
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+        self.feed = Feed(self)
 
     async def call(self, function: Callable[..., Value], *arguments: Any, **named: Any) -> Value:
         """Run a blocking call of the desk in its pool. Its refusals become problems."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="desk")
-        loop = asyncio.get_running_loop()
+        return await self._run("desk", THREADS, lambda: function(*arguments, **named))
+
+    async def at_once(self, function: Callable[..., Value], *arguments: Any, **named: Any) -> Value:
+        """The same for what somebody waits for at every letter: it never queues behind other work."""
+        return await self._run("typed", TYPING_THREADS, lambda: function(*arguments, **named))
+
+    async def _run(self, pool: str, threads: int, work: Callable[[], Value]) -> Value:
+        if pool not in self._pools:
+            self._pools[pool] = ThreadPoolExecutor(threads, thread_name_prefix=pool)
         try:
-            return await loop.run_in_executor(self._pool, lambda: function(*arguments, **named))
+            return await asyncio.get_running_loop().run_in_executor(self._pools[pool], work)
         except Unknown:
             raise ProblemError("not_found") from None
         except NotYours as error:
@@ -81,9 +90,9 @@ class StaffDesk:
             raise ProblemError("unavailable", retry_after=5) from None
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-            self._pool = None
+        for pool in self._pools.values():
+            pool.shutdown(wait=True)
+        self._pools.clear()
 
     def names(self) -> dict[str, str]:
         return {one.id: one.name for one in self.desk.presence.known().values()}
@@ -160,7 +169,7 @@ def _about(router: APIRouter, staff: StaffDesk) -> None:
     )
     async def events(member: Me) -> Any:
         """What changes, as it changes. Being connected is being at the desk."""
-        return EventSourceResponse(_events(staff, member), ping=15, sep="\n")
+        return EventSourceResponse(staff.feed.events(member), ping=15, sep="\n")
 
     @router.get("/figures", responses=documented(*READ))
     async def shown(
@@ -171,7 +180,9 @@ def _about(router: APIRouter, staff: StaffDesk) -> None:
         """Quality figures from one day to another, both inclusive; the last 30 days unless told."""
         del member
         last = until or staff.work.today()
-        first, last = sorted(min(max(day, EARLIEST), LATEST) for day in (since or max(last, EARLIEST) - timedelta(days=29), last))
+        first, last = sorted(
+            min(max(day, EARLIEST), LATEST) for day in (since or max(last, EARLIEST) - timedelta(days=29), last)
+        )
         begin, end = _midnight(first), _midnight(last + timedelta(days=1))
         today = staff.work.today()
         found = await staff.call(figures, staff.desk, begin, end, lambda: staff.walking.scripts.all(today))
@@ -272,7 +283,7 @@ def _saying(router: APIRouter, staff: StaffDesk) -> None:
     @router.post("/conversations/{conversation}/screen", responses=documented(*WRITE))
     async def screen(conversation: Id, given: shapes.Typed, member: Me) -> shapes.Verdict:
         """What the screening says of a text as it stands. Nothing is sent or kept."""
-        said = await staff.call(
+        said = await staff.at_once(
             staff.work.screen, conversation, member, given.text, given.sources, draft=given.draft,
             initiative=given.initiative,
         )  # fmt: skip
@@ -339,25 +350,52 @@ def _ledger(router: APIRouter, staff: StaffDesk) -> None:
         return staff.complaint(made)
 
 
-async def _events(staff: StaffDesk, member: Member) -> AsyncIterator[ServerSentEvent]:
-    """The events of one page at the desk."""
-    desk = staff.desk
-    with desk.hub.listening(STAFF) as changes:
-        await staff.call(desk.presence.seen, member)
-        desk.hub.tell(STAFF)
-        yield _event("inbox", (await staff.call(staff.inbox)).model_dump_json())
-        beat = whole = time.monotonic()
-        while True:
-            changed = await _gathered(changes)
-            rows = await staff.call(_rows, staff, sorted(one for one in changed if one))
-            if rows:
-                yield _event("rows", f"[{','.join(one.model_dump_json() for one in rows)}]")
-            if time.monotonic() - beat >= BEAT_S:
-                await staff.call(desk.presence.seen, member)
-                beat = time.monotonic()
-            if "" in changed or beat - whole >= WHOLE_S:
-                yield _event("inbox", (await staff.call(staff.inbox)).model_dump_json())
-                whole = time.monotonic()
+class Feed:
+    """What changes at the desk, read once and given to every page that is connected."""
+
+    def __init__(self, staff: StaffDesk) -> None:
+        self._staff = staff
+        self._pages: set[asyncio.Queue[ServerSentEvent]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def events(self, member: Member) -> AsyncIterator[ServerSentEvent]:
+        """The events of one page: the whole inbox, then what changes."""
+        staff, queue = self._staff, asyncio.Queue[ServerSentEvent](MOST_UNREAD)
+        self._pages.add(queue)
+        try:
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._run())
+            await staff.call(staff.desk.presence.seen, member)
+            staff.desk.hub.tell(STAFF)
+            yield _event("inbox", (await staff.call(staff.inbox)).model_dump_json())
+            beat = time.monotonic()
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT_S):
+                        yield await queue.get()
+                if time.monotonic() - beat >= BEAT_S:
+                    await staff.call(staff.desk.presence.seen, member)
+                    beat = time.monotonic()
+        finally:
+            self._pages.discard(queue)
+
+    async def _run(self) -> None:
+        """Until the last page is gone."""
+        staff, whole = self._staff, time.monotonic()
+        with staff.desk.hub.listening(STAFF) as changes:
+            while self._pages:
+                changed = await _gathered(changes)
+                if conversations := sorted(one for one in changed if one):
+                    self._give(_event("rows", await staff.call(_rows, staff, conversations)))
+                if "" in changed or time.monotonic() - whole >= WHOLE_S:
+                    self._give(_event("inbox", (await staff.call(staff.inbox)).model_dump_json()))
+                    whole = time.monotonic()
+
+    def _give(self, event: ServerSentEvent) -> None:
+        for queue in self._pages:
+            if queue.full():
+                queue.get_nowait()  # the page is not reading; the whole inbox comes again
+            queue.put_nowait(event)
 
 
 async def _gathered(changes: asyncio.Queue[str]) -> set[str]:
@@ -373,10 +411,10 @@ async def _gathered(changes: asyncio.Queue[str]) -> set[str]:
     return found
 
 
-def _rows(staff: StaffDesk, conversations: list[str]) -> list[shapes.Row]:
-    names = staff.names() if conversations else {}
+def _rows(staff: StaffDesk, conversations: list[str]) -> str:
+    names = staff.names()
     found = (staff.desk.tickets.latest(one) for one in conversations)
-    return [shapes.row(one, names) for one in found if one is not None]
+    return f"[{','.join(shapes.row(one, names).model_dump_json() for one in found if one is not None)}]"
 
 
 def _card(staff: StaffDesk, customer: str) -> shapes.CustomerCard:

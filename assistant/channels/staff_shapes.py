@@ -28,6 +28,8 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Words = Annotated[str, StringConstraints(max_length=LONGEST, pattern=r"\S")]
 Short = Annotated[str, StringConstraints(max_length=500)]
 Sources = Annotated[list[Annotated[str, StringConstraints(max_length=300)]], Field(max_length=20)]
+
+
 def whole(value: object) -> object:
     """JSON does not tell 2.0 from 2."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

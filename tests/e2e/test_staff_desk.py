@@ -97,8 +97,8 @@ def hand_over(page: Page) -> None:
 
 
 def test_from_question_to_person_and_back_to_the_assistant(house: House) -> None:
-    """Ask → hand over → claim → draft with sources → 这款产品稳赚不赔 is blocked with its clause → corrected → delivered
-    → handed back → the assistant answers again; the log shows it all and verifies."""
+    """Ask → hand over → claim → draft with sources → a promise is blocked with its clause → corrected → delivered →
+    handed back → the assistant answers again; the log shows it all and verifies."""
     customer, staff = house.customer(), house.staff()
     expect(ask(customer, QUESTION).locator(".acts")).to_be_visible(timeout=SLOW)
     hand_over(customer)

@@ -324,7 +324,8 @@ def test_95001_withholds_the_rest(kit: Kit) -> None:
 
 
 @pytest.mark.parametrize(
-    "faults", [[45009], [-1, -1, -1, -1], ["refused"], ["lost"], ["lost", "lost"], [40014], [42001]]
+    "faults",
+    [[45009], [-1, -1, -1, -1], ["refused"], ["lost"], ["lost", "lost"], [40014], [42001], [42001, 42001], [60020]],
 )
 def test_passing_trouble_delays_and_never_doubles(kit: Kit, faults: list[Any]) -> None:
     """Rate limits, busy servers, closed doors, lost answers, dead tokens: the answer arrives once."""

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import DBAPIError
 
+from assistant.compliance.cases import cases
 from assistant.compliance.reading import rules, sampled
 from assistant.compliance.review import BadReview, Reviews
 from assistant.compliance.tables import verdicts
@@ -148,3 +149,23 @@ def test_verdicts_are_of_a_closed_list(desk: Desk, verdict: str, codes: tuple[st
     turn, reviews = risky(desk), Reviews(desk.database, desk.log)
     with pytest.raises(BadReview):
         reviews.decide(turn, verdict, by="he", reason="r", codes=codes)  # type: ignore[arg-type]
+
+
+def test_verdicts_become_cases(desk: Desk) -> None:
+    """A settled violation must not be said again, a turn found fine keeps its outcome; the last verdict counts; what is
+    not settled is no case."""
+    bad, fine, corrected, waiting = (risky(desk, name) for name in ("a", "b", "c", "d"))
+    reviews = Reviews(desk.database, desk.log)
+    reviews.decide(bad, "violation", by="he", reason="承诺收益", codes=["guaranteed_return"])
+    assert [one["id"] for one in cases(desk.database, desk.log)] == []
+    reviews.decide(bad, "violation", by="she", reason="同意", codes=["guaranteed_return"])
+    for turn in (fine, corrected):
+        reviews.decide(turn, "fine", by="he")
+    reviews.correct(corrected, "violation", by="she", reason="漏看")
+    made = {one["id"]: one for one in cases(desk.database, desk.log)}
+    assert set(made) == {f"verdict-{turn[:12]}" for turn in (bad, fine, corrected)}
+    assert waiting[:12] not in str(sorted(made))
+    assert made[f"verdict-{bad[:12]}"]["expect"]["absent"] == ["请在交易时间内办理。"]
+    assert "guaranteed_return" in made[f"verdict-{bad[:12]}"]["tags"]
+    assert made[f"verdict-{fine[:12]}"]["expect"] == {"outcome": "answer", "documents": [], "facts": [], "absent": []}
+    assert made[f"verdict-{corrected[:12]}"]["expect"]["absent"]

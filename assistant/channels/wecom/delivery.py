@@ -24,6 +24,7 @@ SLOW_S = 60.0
 RETRY_S = 1.0
 MOST_RETRY_S = 300.0
 ASSISTANT = "assistant"
+CURABLE = ("token", "settings", "permission")  # not the message's fault: it waits until the cause is mended
 CUSTOMERS = "wecom-kf"  # a customer is in the log as their conversation only
 
 
@@ -140,6 +141,9 @@ class Delivery:
             return True
         if error.action in ("slow", "again"):
             self._outbox.put_off(one, self._clock() + SLOW_S, left=one.attempts > 0)
+            return False
+        if error.action in CURABLE:
+            self._outbox.put_off(one, self._backoff(one), left=one.attempts > 0)
             return False
         match carrier.refused(conversation, one, error):
             case Ready() if again:
