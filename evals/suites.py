@@ -14,7 +14,7 @@ from evals.cases import CASES, Case, answer_cases, flat, met, rows
 from evals.runner import Failure, Rate, Result, Suite
 from evals.workbench import installation
 
-CORPORA = ("starter", "lanjiang", "beichen", "minhe")
+CORPORA = ("starter", "lanjiang", "beichen", "minhe", "songyuan")
 
 
 def answers(corpus: str, work: Path) -> Result:
