@@ -111,9 +111,9 @@ async def _blow(
             dice.shuffle(announced)
             if (start // WINDOW) % 3 == 1:
                 wecom.world.kill_tokens(dice.choice((40014, 42001)))
-            if dice.random() < 0.5:
+            if dice.random() < 0.5 and not wecom.world.faults["kf/send_msg"]:
                 wecom.world.fail("kf/send_msg", *dice.choice((["lost"], [-1, -1], ["refused"], ["lost", -1])))
-            if dice.random() < 0.2:
+            if dice.random() < 0.2 and not wecom.world.faults["kf/sync_msg"]:
                 wecom.world.fail("kf/sync_msg", "lost")
             if len(servers) == 1 and start >= len(plan) // 2:
                 servers[0].kill()
